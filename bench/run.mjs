@@ -1,0 +1,84 @@
+/**
+ * Our own comparison with what people use instead: `npm run bench [-- --size 300MB --only backup,daily --json FILE]`. Prints tables; with
+ * `--json` every single measurement too. Run it on a machine with nothing else to do, after `npm run build`.
+ */
+import fs from 'node:fs';
+import os from 'node:os';
+import path from 'node:path';
+import { parseArgs } from 'node:util';
+import { parseSize } from './numbers.mjs';
+import { program } from './program.mjs';
+import { benchBackup } from './sections/backup.mjs';
+import { benchDaily } from './sections/daily.mjs';
+import { benchFleet } from './sections/fleet.mjs';
+import { benchIdle } from './sections/idle.mjs';
+
+/**
+ * @typedef {object} Options
+ * @property {string} directory where everything is made, removed at the end
+ * @property {number} sizeBytes
+ * @property {number} rounds
+ * @property {number} limitMs a copy that takes longer did not finish
+ * @property {number} idleSeconds
+ * @property {number} databases
+ * @property {(message: string) => void} progress
+ */
+
+/** @type {Record<string, (options: Options) => Promise<object>>} */
+const sections = { backup: benchBackup, daily: benchDaily, idle: benchIdle, fleet: benchFleet };
+
+const { values } = parseArgs({
+  options: {
+    size: { type: 'string', default: '300MB' },
+    only: { type: 'string', default: Object.keys(sections).join(',') },
+    json: { type: 'string' },
+    rounds: { type: 'string', default: '3' },
+    limit: { type: 'string', default: '30' },
+    'idle-seconds': { type: 'string', default: '60' },
+    databases: { type: 'string', default: '1000' },
+    directory: { type: 'string', default: os.tmpdir() },
+  },
+});
+
+const chosen = values.only.split(',');
+for (const name of chosen)
+  if (!(name in sections)) fail(`there is no section ${name}, but ${Object.keys(sections).join(', ')}`);
+if (!fs.existsSync(program)) fail(`${path.relative('.', program)} is missing: run npm run build first`);
+
+const directory = fs.realpathSync(fs.mkdtempSync(path.join(values.directory, 'debuggle-maintenance-bench-')));
+process.on('exit', () => fs.rmSync(directory, { recursive: true, force: true, maxRetries: 3 }));
+for (const signal of /** @type {const} */ (['SIGINT', 'SIGTERM', 'SIGHUP'])) process.on(signal, () => process.exit(1));
+
+/** @type {Options} */
+const options = {
+  directory,
+  sizeBytes: parseSize(values.size),
+  rounds: Number(values.rounds),
+  limitMs: Number(values.limit) * 1000,
+  idleSeconds: Number(values['idle-seconds']),
+  databases: Number(values.databases),
+  progress: (message) => process.stderr.write(`… ${message}\n`),
+};
+const machine = {
+  node: process.version,
+  cpus: os.cpus().length,
+  cpu: os.cpus()[0]?.model,
+  kernel: os.release(),
+  at: new Date().toISOString(),
+};
+console.log(`Node.js ${machine.node}, ${machine.cpus} x ${machine.cpu}, Linux ${machine.kernel}`);
+
+/** @type {Record<string, object>} */
+const results = {};
+for (const name of chosen) {
+  results[name] = await sections[name](options);
+  // After each section, so that an hour's figures are not lost with the last one.
+  if (values.json !== undefined)
+    fs.writeFileSync(values.json, `${JSON.stringify({ machine, options, results }, null, 2)}\n`);
+}
+
+/** @param {string} message */
+function fail(message) {
+  process.stderr.write(`${message}\n`);
+  process.exit(2);
+}

@@ -1,0 +1,143 @@
+/** A backup beside an application that commits a hundred times a second: ours, and the ways people copy a live database. */
+import fs from 'node:fs';
+import path from 'node:path';
+import { setTimeout as wait } from 'node:timers/promises';
+import { freshCopy, makeOriginal } from '../databases.mjs';
+import { median, megabytes, milliseconds, printTable, seconds, times } from '../numbers.mjs';
+import { run } from '../processes.mjs';
+import { runNow, writeConfig } from '../program.mjs';
+import { startWriter } from '../writer.mjs';
+
+const copyScript = path.join(import.meta.dirname, '..', 'children', 'copy.mjs');
+const yardstick = 'VACUUM INTO (better-sqlite3)';
+const ours = { snapshot: 'ours: the snapshot alone', whole: 'ours: --run-now, proven and published' };
+
+/** @typedef {{ ms: number | null, why?: string, snapshotMs?: number }} Attempt what did not finish has no `ms` */
+/** @typedef {{ name: string, attempt: (database: string, directory: string) => Promise<Attempt> }} Method */
+/** @typedef {{ name: string, ms: number | null, why?: string, idle: WriterMeasures, during: WriterMeasures }} Measurement */
+/** @typedef {import('../writer.mjs').WriterMeasures} WriterMeasures */
+
+/** @param {import('../run.mjs').Options} options */
+export async function benchBackup(options) {
+  const original = makeOriginal(path.join(options.directory, 'original.db'), options.sizeBytes);
+  const methods = await installed(options.limitMs);
+  /** @type {Measurement[]} */
+  const measurements = [];
+  for (let round = 0; round < options.rounds; round++) {
+    for (const method of methods) {
+      options.progress(`backup, round ${round + 1} of ${options.rounds}: ${method.name}`);
+      measurements.push(...(await measure(method, original, path.join(options.directory, 'backup'))));
+    }
+  }
+  const summary = summarize(measurements);
+  print(summary, options);
+  return { summary, measurements };
+}
+
+/**
+ * @param {number} limitMs
+ * @returns {Promise<Method[]>}
+ */
+async function installed(limitMs) {
+  const copy =
+    (/** @type {string} */ method) => async (/** @type {string} */ database, /** @type {string} */ directory) => {
+      const args = [copyScript, method, database, path.join(directory, 'copy.db')];
+      const { code, timedOut, stdout, stderr } = await run(process.execPath, args, { limitMs });
+      if (timedOut) return { ms: null, why: `not in ${seconds(limitMs)}` };
+      return code === 0
+        ? { ms: JSON.parse(stdout).ms }
+        : { ms: null, why: (/Error: .*/.exec(stderr)?.[0] ?? 'failed').slice(0, 60) };
+    };
+  const methods = [
+    { name: 'cp (not consistent)', attempt: copy('cp') },
+    { name: yardstick, attempt: copy('vacuum-into') },
+    { name: 'db.backup() as it comes', attempt: copy('db-backup') },
+  ];
+  const own = { name: ours.whole, attempt: backUp };
+  const sqlite3 = await run('sqlite3', ['--version']).catch(() => undefined);
+  if (sqlite3 === undefined) return [...methods, own];
+  return [
+    ...methods,
+    { name: 'VACUUM INTO (sqlite3 program)', attempt: copy('sqlite3-vacuum-into') },
+    { name: '.backup (sqlite3 program)', attempt: copy('sqlite3-backup') },
+    own,
+  ];
+}
+
+/**
+ * @param {string} database
+ * @param {string} directory
+ * @returns {Promise<Attempt>}
+ */
+async function backUp(database, directory) {
+  const { ms, report } = await runNow(writeConfig(directory, { database, jobs: ['backup', 'report'] }));
+  const snapshotMs = report.databases[0]?.jobs.find(({ job }) => job === 'backup')?.facts.snapshotMs;
+  if (typeof snapshotMs !== 'number') throw new Error('the report of a backup has no snapshotMs');
+  return { ms, snapshotMs };
+}
+
+/**
+ * @param {Method} method
+ * @param {string} original
+ * @param {string} directory
+ * @returns {Promise<Measurement[]>}
+ */
+async function measure({ name, attempt }, original, directory) {
+  const database = freshCopy(original, directory);
+  const writer = await startWriter(database);
+  await wait(3000);
+  const idle = await writer.measure();
+  const { ms, why, snapshotMs } = await attempt(database, directory);
+  const during = await writer.measure();
+  await writer.stop();
+  fs.rmSync(directory, { recursive: true });
+  const whole = { name, ms, ...(why === undefined ? {} : { why }), idle, during };
+  return snapshotMs === undefined ? [whole] : [{ ...whole, name: ours.snapshot, ms: snapshotMs }, whole];
+}
+
+/** @param {readonly Measurement[]} measurements */
+function summarize(measurements) {
+  const medianOf = (/** @type {string} */ name) =>
+    median(measurements.flatMap((each) => (each.name === name && each.ms !== null ? [each.ms] : [])));
+  return [...new Set(measurements.map(({ name }) => name))].map((name) => {
+    const runs = measurements.filter((each) => each.name === name);
+    return {
+      name,
+      medianMs: medianOf(name),
+      ratio: medianOf(name) / medianOf(yardstick),
+      unfinished: runs.flatMap(({ why }) => why ?? []),
+      idleWorstMs: Math.max(...runs.map(({ idle }) => idle.worstMs)),
+      worstMs: Math.max(...runs.map(({ during }) => during.worstMs)),
+      p99Ms: median(runs.map(({ during }) => during.p99Ms)),
+      walGrowthBytes: Math.max(...runs.map(({ during }) => during.walGrowthBytes)),
+      writerErrors: runs.flatMap(({ during }) => during.errors).length,
+    };
+  });
+}
+
+/**
+ * @param {ReturnType<typeof summarize>} summary
+ * @param {import('../run.mjs').Options} options
+ */
+function print(summary, { sizeBytes, rounds }) {
+  printTable(
+    `Backup of ${megabytes(sizeBytes)} at 100 commits a second, median of ${rounds}; the writer's columns are the worst of all rounds (p99: median)`,
+    ['method', 'time', 'to VACUUM INTO', 'worst commit before', 'worst commit during', 'p99', 'WAL growth', 'errors'],
+    summary.map((row) => [
+      row.name,
+      row.unfinished.length === 0
+        ? seconds(row.medianMs)
+        : `${row.unfinished[0]} (${row.unfinished.length} of ${rounds})`,
+      times(row.ratio),
+      ...(row.name === ours.snapshot
+        ? ['see below', '', '', '', '']
+        : [
+            milliseconds(row.idleWorstMs),
+            milliseconds(row.worstMs),
+            milliseconds(row.p99Ms),
+            megabytes(row.walGrowthBytes),
+            String(row.writerErrors),
+          ]),
+    ]),
+  );
+}

@@ -1,0 +1,25 @@
+/** `ack DATABASE`: what stands open for a database is settled: a marked backup, a replaced file, a job's failure. */
+import { chosenTargets, type GlobalOptions, openParts, readConfig } from './open.js';
+import { print } from './terminal.js';
+
+export async function ack(options: GlobalOptions, name: string): Promise<number> {
+  const config = readConfig(options);
+  const parts = openParts({ ...config, log: { level: 'error', file: null } }, 'none');
+  try {
+    for (const { target } of await chosenTargets(parts, [name])) {
+      const open = parts.history.openProblems(target.name);
+      const recorded = parts.history.acknowledge(target.name, new Date(), [
+        target.backupDirectory,
+        target.scratchDirectory,
+      ]);
+      if (!recorded.ok) throw recorded.error;
+      print(
+        `${target.name}: acknowledged${open.length === 0 ? '; nothing stood open but marks' : ''}`,
+        ...open.map((problem) => `  ${problem.job}: ${problem.message}`),
+      );
+    }
+    return 0;
+  } finally {
+    await parts.close();
+  }
+}

@@ -1,0 +1,71 @@
+/** `next`: when the schedules run next, in the configured time zone. */
+import { hostname } from 'node:os';
+import type { Config, ScheduleConfig } from '../config/config.js';
+import { UsageError } from '../errors.js';
+import { stableDelay } from '../schedule/jitter.js';
+import { createSlots } from '../schedule/slots.js';
+import { type GlobalOptions, readConfig } from './open.js';
+import { print, printJson, table } from './terminal.js';
+
+export interface NextRun {
+  readonly schedule: string;
+  /** ISO 8601, UTC; delay included. */
+  readonly at: string;
+  /** In the configured zone, for people. */
+  readonly local: string;
+  readonly jobs: readonly string[];
+}
+
+export function next(options: GlobalOptions & { n: number }): number {
+  const config = readConfig(options);
+  const runs = nextRuns(config, new Date(), options.n);
+  if (options.json === true) printJson(runs);
+  else
+    print(
+      ...table(
+        ['when', 'schedule', 'jobs'],
+        runs.map(({ local, schedule, jobs }) => [local, schedule, jobs.join(', ')]),
+      ),
+    );
+  return 0;
+}
+
+/** The next `count` runs of all schedules together, by time. */
+export function nextRuns(config: Config, now: Date, count: number): NextRun[] {
+  const format = new Intl.DateTimeFormat('sv-SE', {
+    timeZone: config.timezone,
+    dateStyle: 'short',
+    timeStyle: 'short',
+  });
+  const weekday = new Intl.DateTimeFormat('en', { timeZone: config.timezone, weekday: 'short' });
+  const runs = config.schedules.flatMap((schedule) => {
+    const slots = createSlots(schedule.cron, config.timezone);
+    const delayMs = delayOf(config, schedule);
+    const times: Date[] = [];
+    for (
+      let slot = slots.next(new Date(now.getTime() - delayMs));
+      slot !== null && times.length < count;
+      slot = slots.next(slot)
+    )
+      times.push(new Date(slot.getTime() + delayMs));
+    return times.map((at) => ({
+      schedule: schedule.name,
+      at: at.toISOString(),
+      local: `${weekday.format(at)} ${format.format(at)} ${config.timezone}`,
+      jobs: schedule.jobs,
+    }));
+  });
+  return runs.sort((one, other) => one.at.localeCompare(other.at)).slice(0, count);
+}
+
+/** By how much the runs of this schedule are late: the same on one installation, another on the next machine of a fleet. */
+export function delayOf(config: Config, { name, jitterMs }: ScheduleConfig): number {
+  return stableDelay(`${hostname()}:${config.stateDirectory}`, name, jitterMs);
+}
+
+export function parseCount(text: string): number {
+  const count = Number(text);
+  if (!Number.isInteger(count) || count < 1 || count > 1000)
+    throw new UsageError(`-n takes a number from 1 to 1000, not ${text}`);
+  return count;
+}

@@ -1,0 +1,149 @@
+/** What every command is built from, opened in order and closed in reverse. */
+import { fstatSync } from 'node:fs';
+import type { Config } from '../config/config.js';
+import { findConfig } from '../config/find.js';
+import { loadConfig } from '../config/load.js';
+import { suggest } from '../config/suggest.js';
+import { Engine } from '../engine/engine.js';
+import { ConfigError, JobError, UsageError } from '../errors.js';
+import type { Backup } from '../files/catalog.js';
+import { claimDirectory } from '../files/directories.js';
+import { History } from '../history/history.js';
+import type { Target } from '../jobs/job.js';
+import { overlaps } from '../jobs/target-names.js';
+import { type Listed, listTargets } from '../jobs/targets.js';
+import { isJournal } from '../log/journal.js';
+import { createLog, type Log } from '../log/log.js';
+
+export interface GlobalOptions {
+  readonly config?: string | undefined;
+  readonly database?: readonly string[] | undefined;
+  readonly json?: boolean | undefined;
+}
+
+/** @throws ConfigError with every mistake */
+export function readConfig(options: Pick<GlobalOptions, 'config'>): Config {
+  const credentialsDirectory = process.env['CREDENTIALS_DIRECTORY'];
+  const environment = {
+    variables: process.env,
+    ...(credentialsDirectory === undefined ? {} : { credentialsDirectory }),
+  };
+  return loadConfig(findConfig(options.config, process.cwd()), environment, new Date());
+}
+
+export interface Parts {
+  readonly config: Config;
+  readonly log: Log;
+  readonly history: History;
+  readonly engine: Engine;
+  close(): Promise<void>;
+}
+
+/** @param stdout where log lines go besides the file: a command with an answer keeps its stdout for that */
+export function openParts(config: Config, stdout: 'stdout' | 'stderr' | 'none'): Parts {
+  claimDirectory({ path: config.stateDirectory, rememberedDevice: null });
+  return assemble(config, stdout, false);
+}
+
+/** For commands that only read: nothing is created, nothing goes to the log file. */
+export function openForReadingOnly(config: Config): Parts {
+  return assemble({ ...config, log: { level: 'error', file: null } }, 'none', true);
+}
+
+function assemble(config: Config, stdout: 'stdout' | 'stderr' | 'none', readOnly: boolean): Parts {
+  const log = createLog({
+    level: config.log.level,
+    file: config.log.file,
+    stdout,
+    journald: stdout !== 'none' && isJournal(process.env, fstatSync(stdout === 'stdout' ? 1 : 2)),
+  });
+  const history = History.open(config.stateDirectory, { now: () => new Date(), log, readOnly });
+  const engine = new Engine({ memoryBytes: config.childMemoryBytes });
+  return {
+    config,
+    log,
+    history,
+    engine,
+    close: async () => {
+      await engine.close();
+      history.close();
+      log.close();
+    },
+  };
+}
+
+/** @throws UsageError when a name is neither a database nor one of a glob's files */
+export async function chosenTargets({ config, engine }: Parts, only: readonly string[]): Promise<Listed[]> {
+  refuseUnknown(config, only);
+  const listed = await listTargets(config.databases, { engine, scratchDirectory: config.scratchDirectory, only });
+  const missing = only.find((name) => !listed.some(({ target }) => target.name === name || target.group === name));
+  if (missing !== undefined)
+    throw new UsageError(`there is no database ${missing}: no file of that name matches the pattern`);
+  return listed;
+}
+
+/** @throws UsageError naming the nearest database */
+export function refuseUnknown(config: Config, only: readonly string[]): void {
+  for (const name of only) {
+    if (
+      config.databases.some(
+        (database) => database.name === name || (database.isGlob && name.startsWith(`${database.name}--`)),
+      )
+    )
+      continue;
+    const hint = suggest(
+      name,
+      config.databases.map((database) => database.name),
+    );
+    throw new UsageError(
+      `there is no database ${name} in ${config.file}${hint === undefined ? '' : `: did you mean ${hint}?`}`,
+    );
+  }
+}
+
+/**
+ * Looks at the files themselves: one database listed twice, by whatever path. Files that are not there are no mistake of the
+ * configuration; neither is a file system that does not answer, which the runs will report.
+ */
+export async function refuseOverlaps({ config, engine }: Pick<Parts, 'config' | 'engine'>): Promise<void> {
+  const targets: Target[] = [];
+  for (const database of config.databases) {
+    const request = { engine, scratchDirectory: config.scratchDirectory, only: [] };
+    const listed = await listTargets([database], request).catch(() => []);
+    targets.push(...listed.map(({ target }) => target));
+  }
+  const paths = targets.map(({ path }) => path);
+  const files = await engine.call('identify', { paths }, { timeoutMs: 30_000 }).catch(() => []);
+  const found = targets.flatMap(({ name, path }, index) => {
+    const file = files[index];
+    return file == null ? [] : [{ name, path, ...file }];
+  });
+  const mistakes = overlaps(found);
+  if (mistakes.length === 0) return;
+  throw new ConfigError(
+    mistakes.map((message) => ({ file: config.file, line: 1, column: 1, path: 'databases', message })),
+  );
+}
+
+export async function backupsOf({ engine }: Pick<Parts, 'engine'>, { target }: Listed): Promise<readonly Backup[]> {
+  return await engine.call(
+    'listBackups',
+    { directory: target.backupDirectory, database: target.name },
+    { timeoutMs: 60_000 },
+  );
+}
+
+/** @throws UsageError naming the nearest schedule */
+export function scheduleNamed(config: Config, name: string): Config['schedules'][number] {
+  const schedule = config.schedules.find((candidate) => candidate.name === name);
+  if (schedule !== undefined) return schedule;
+  const names = config.schedules.map((candidate) => candidate.name);
+  const hint = suggest(name, names);
+  throw new UsageError(
+    `there is no schedule ${name} in ${config.file}${hint === undefined ? `; there are: ${names.join(', ')}` : `: did you mean ${hint}?`}`,
+  );
+}
+
+export function interrupted(signal: string): JobError {
+  return new JobError('interrupted', `stopped by ${signal}`);
+}

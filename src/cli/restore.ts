@@ -1,0 +1,154 @@
+/**
+ * `restore --to FILE`: a backup, unpacked, proven against its manifest and put where the operator says. It never overwrites unless
+ * `--force`, and never into a database of the configuration: other processes may have that open.
+ */
+import { realpathSync } from 'node:fs';
+import { basename, dirname, join, resolve } from 'node:path';
+import { JobError, UsageError } from '../errors.js';
+import type { Backup } from '../files/catalog.js';
+import { partialPath } from '../files/names.js';
+import { type Listed, listTargets } from '../jobs/targets.js';
+import { formatBytes, formatDuration } from '../units.js';
+import { findBackup } from './backups.js';
+import { backupsOf, chosenTargets, type GlobalOptions, openForReadingOnly, type Parts, readConfig } from './open.js';
+import { print, printJson } from './terminal.js';
+
+export interface RestoreOptions extends GlobalOptions {
+  readonly from?: string | undefined;
+  readonly to?: string | undefined;
+  readonly force?: boolean | undefined;
+}
+
+export async function restore(options: RestoreOptions): Promise<number> {
+  const [name, ...others] = options.database ?? [];
+  if (name === undefined || others.length > 0) throw new UsageError('restore needs exactly one --database NAME');
+  if (options.to === undefined) throw new UsageError('restore needs --to FILE: where to put the restored database');
+  const destination = resolve(options.to);
+  const parts = openForReadingOnly(readConfig(options));
+  try {
+    const { listed, backup } = await choose(parts, name, options.from);
+    await refuseOurs(parts, destination);
+    const restored = await restoreTo(parts, listed, backup, destination, options.force === true);
+    if (options.json === true) printJson(restored);
+    else
+      print(
+        `restored ${backup.stem} to ${destination}: ${formatBytes(restored.size_bytes)}, ${restored.rows} rows, as its manifest says, in ${formatDuration(restored.duration_ms)}`,
+      );
+    return 0;
+  } finally {
+    await parts.close();
+  }
+}
+
+/** The one asked for, or the newest that is not known to be damaged. */
+async function choose(
+  parts: Parts,
+  name: string,
+  from: string | undefined,
+): Promise<{ listed: Listed; backup: Backup }> {
+  if (from !== undefined) return await findBackup(parts, [name], from);
+  const [listed, ...more] = await chosenTargets(parts, [name]);
+  if (listed === undefined || more.length > 0)
+    throw new UsageError(`${name} names ${more.length + 1} databases: say which one with --database`);
+  const bad = parts.history.badBackups(listed.target.name);
+  const backup = (await backupsOf(parts, listed))
+    .filter((candidate) => candidate.intact && !bad.has(candidate.stem))
+    .at(-1);
+  if (backup === undefined)
+    throw new JobError('missing', `${name} has no sound backup in ${listed.target.backupDirectory}`);
+  return { listed, backup };
+}
+
+/** Never over a database of the configuration, whose file may be opened at any moment, nor among our own files. */
+async function refuseOurs({ config, engine }: Parts, destination: string): Promise<void> {
+  const directories = config.databases.map((database) => database.backupDirectory);
+  const inside = [...directories, config.stateDirectory, config.reportDirectory].find((directory) =>
+    `${real(dirname(destination))}/`.startsWith(`${real(directory)}/`),
+  );
+  if (inside !== undefined)
+    throw new JobError(
+      'refused',
+      `${destination} lies in ${inside}, which holds our own files: restore to another directory`,
+    );
+  for (const database of config.databases) {
+    const request = { engine, scratchDirectory: config.scratchDirectory, only: [] };
+    // A glob that matches nothing names no file that could be hit.
+    const listed = await listTargets([database], request).catch(() => []);
+    const paths = [database.path, ...listed.map(({ target }) => target.path)];
+    const [there, ...files] = await engine.call('identify', { paths: [destination, ...paths] }, { timeoutMs: 30_000 });
+    const isHit = (path: string, index: number): boolean => {
+      const file = files[index];
+      return (
+        real(path) === real(destination) ||
+        (there != null && file != null && there.inode === file.inode && there.device === file.device)
+      );
+    };
+    const hit = paths.find(isHit);
+    if (hit === undefined) continue;
+    throw new JobError(
+      'refused',
+      `${destination} is the database ${database.name} of ${config.file}: restore to another name, stop what uses it, and move the files yourself`,
+    );
+  }
+}
+
+/** With links resolved, as far as the path exists. */
+function real(path: string): string {
+  try {
+    return realpathSync(path);
+  } catch {
+    const parent = dirname(path);
+    return parent === path ? path : join(real(parent), basename(path));
+  }
+}
+
+async function restoreTo(
+  { engine }: Parts,
+  listed: Listed,
+  backup: Backup,
+  destination: string,
+  force: boolean,
+): Promise<{ backup: string; to: string; size_bytes: number; rows: number; duration_ms: number }> {
+  const began = performance.now();
+  const { manifest } = backup;
+  const session = engine.session(listed.target.name);
+  const temporary = partialPath(dirname(destination), listed.target.name);
+  try {
+    await session.call('refuseTaken', { destination, force });
+    const free = await session.call('freeBytes', { path: dirname(destination) });
+    if (free < manifest.size_bytes)
+      throw new JobError(
+        'full',
+        `cannot restore to ${destination}: ${formatBytes(free)} free there, ${formatBytes(manifest.size_bytes)} needed`,
+      );
+    const { plain, stored } = await session.call('unpack', {
+      from: backup.path,
+      to: temporary,
+      compression: manifest.compression,
+    });
+    if (stored.sha256 !== manifest.stored_sha256 || plain.sha256 !== manifest.sha256) {
+      throw new JobError(
+        'backup-damaged',
+        `backup ${backup.stem} is damaged: its sha256 is not the one in its manifest; choose an older one with --from`,
+      );
+    }
+    const proof = await session.call('prove', { path: temporary, mode: 'full' });
+    const [finding] = proof.findings.damage;
+    if (finding !== undefined)
+      throw new JobError(
+        'backup-damaged',
+        `backup ${backup.stem} is damaged (${finding}): choose an older one with --from`,
+      );
+    await session.call('placeRestored', { temporary, destination, force, journalMode: manifest.journal_mode });
+    return {
+      backup: backup.stem,
+      to: destination,
+      size_bytes: manifest.size_bytes,
+      rows: Object.values(proof.tables).reduce((sum, rows) => sum + rows, 0),
+      duration_ms: Math.round(performance.now() - began),
+    };
+  } finally {
+    await session.call('discard', { paths: [temporary] }).catch(() => undefined);
+    await session.close();
+  }
+}

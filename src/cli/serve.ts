@@ -1,0 +1,272 @@
+/**
+ * The daemon: reads the configuration, builds the parts, waits for signals, closes in reverse order. Its own process opens no database
+ * but the history, and no backup.
+ */
+import { join } from 'node:path';
+import type { Config, ScheduleConfig } from '../config/config.js';
+import { ConfigError, formatMistake, JobError, toJobError } from '../errors.js';
+import { catchUpOrder, owedRun } from '../schedule/catch-up.js';
+import { DatabaseQueue } from '../schedule/queue.js';
+import { runSchedule } from '../schedule/run.js';
+import { Scheduler, systemClock, type TimedSchedule } from '../schedule/scheduler.js';
+import { createSlots } from '../schedule/slots.js';
+import { createServiceNotifier } from '../service/systemd.js';
+import { type HeldLock, takeLock } from '../sqlite/operations/lock.js';
+import { formatDuration } from '../units.js';
+import { programVersion } from '../version.js';
+import { delayOf } from './next.js';
+import {
+  type GlobalOptions,
+  interrupted,
+  openParts,
+  type Parts,
+  readConfig,
+  refuseOverlaps,
+  refuseUnknown,
+} from './open.js';
+import { partsOfRun } from './parts-of-run.js';
+import { printError } from './terminal.js';
+
+/** What waits for a lock that a `--run-now` holds. */
+const lockWaitMs = 600_000;
+
+export async function serve(options: GlobalOptions): Promise<number> {
+  const config = readConfig(options);
+  refuseUnknown(config, options.database ?? []);
+  const parts = openParts(config, 'stdout');
+  let lock: HeldLock | undefined;
+  try {
+    lock = lockState(config);
+    await refuseOverlaps(parts);
+    await new Daemon(parts, options).run();
+    return 0;
+  } catch (error) {
+    if (error instanceof JobError && error.code === 'lock-held') {
+      printError(`debuggle-maintenance: another daemon uses ${config.stateDirectory}: ${error.message}`);
+      return 75;
+    }
+    throw error;
+  } finally {
+    await parts.close();
+    lock?.release();
+  }
+}
+
+/** One daemon a state directory. The kernel frees the lock when this process dies. */
+function lockState(config: Config): HeldLock {
+  return takeLock(join(config.stateDirectory, 'daemon.lock'));
+}
+
+class Daemon {
+  readonly #queue: DatabaseQueue;
+  readonly #service;
+  readonly #stop = new AbortController();
+  readonly #drain = new AbortController();
+  readonly #active = new Map<string, Promise<unknown>>();
+  #config: Config;
+  #scheduler: Scheduler | undefined;
+  #finish: () => void = () => undefined;
+
+  constructor(
+    private readonly parts: Parts,
+    private readonly options: GlobalOptions,
+  ) {
+    this.#config = parts.config;
+    this.#queue = new DatabaseQueue(parts.config.concurrency);
+    this.#service = createServiceNotifier(process.env, parts.log);
+  }
+
+  async run(): Promise<void> {
+    const { log, history } = this.parts;
+    const finished = new Promise<void>((resolve) => {
+      this.#finish = resolve;
+    });
+    process.on('SIGTERM', (signal) => this.#shutDown(signal));
+    process.on('SIGINT', (signal) => this.#shutDown(signal));
+    process.on('SIGHUP', () => this.#reload());
+
+    for (const warning of this.#config.warnings) log.warn({ at: formatMistake(warning) }, 'configuration');
+    const now = new Date();
+    for (const run of history.interruptUnfinished(now))
+      log.warn({ schedule: run.schedule, run_id: run.run_id, outcome: 'interrupted' }, 'a run was found unfinished');
+    const owed = this.#owed(now);
+    for (const schedule of this.#config.schedules) history.seeSchedule(schedule.name, now);
+    this.#scheduler = new Scheduler({
+      schedules: this.#timed(),
+      marks: this.#marks(),
+      beginsAt: now,
+      clock: systemClock,
+      log,
+      maxSleepMs: this.#service.watchdogIntervalMs,
+      onDue: (schedule, slot) => this.#start(schedule, 'schedule', slot),
+      onTick: () => {
+        this.#service.heartbeat();
+        if (new Date().getUTCMinutes() === 0) history.retainHistory(new Date());
+      },
+    });
+    this.#service.ready();
+    this.#service.heartbeat();
+    log.info(
+      {
+        version: programVersion,
+        pid: process.pid,
+        config: this.#config.file,
+        databases: this.#config.databases.length,
+        next: this.#next(),
+      },
+      'ready',
+    );
+    this.#sayStatus();
+    for (const { schedule, slot } of owed) this.#start(schedule, 'catch-up', slot);
+
+    await finished;
+    this.#service.stopping();
+    this.#scheduler.close();
+    await Promise.all(this.#active.values());
+    log.info({}, 'stopped');
+    await this.#service.close();
+  }
+
+  #start(name: string, trigger: 'schedule' | 'catch-up', slot: Date): void {
+    const { log, history } = this.parts;
+    const schedule = this.#config.schedules.find((candidate) => candidate.name === name);
+    if (schedule === undefined || this.#drain.signal.aborted) return;
+    if (this.#active.has(name)) {
+      log.warn(
+        { schedule: name, slot: slot.toISOString(), outcome: 'skipped' },
+        'run skipped: the one before is still going',
+      );
+      history.markSlot(name, slot);
+      return;
+    }
+    const run = runSchedule(partsOfRun({ ...this.parts, config: this.#config }, this.#queue), {
+      schedule,
+      trigger,
+      slot,
+      only: this.options.database ?? [],
+      waitMs: lockWaitMs,
+      signal: this.#stop.signal,
+      draining: this.#drain.signal,
+    })
+      // It never throws; should it all the same, by a defect, the daemon lives on.
+      .catch((error: unknown) => log.error({ schedule: name, err: toJobError(error) }, 'a run ended by a defect'))
+      .finally(() => {
+        this.#active.delete(name);
+        this.#sayStatus();
+      });
+    this.#active.set(name, run);
+    this.#sayStatus();
+  }
+
+  /** The first signal lets running jobs end within the shutdown timeout; the second stops them at once. */
+  #shutDown(signal: NodeJS.Signals): void {
+    const { log } = this.parts;
+    if (this.#drain.signal.aborted) {
+      this.#stop.abort(interrupted(signal));
+      return;
+    }
+    log.info({ signal, running: [...this.#active.keys()] }, 'stopping');
+    this.#drain.abort(interrupted(signal));
+    const timeoutMs = this.#config.shutdownTimeoutMs;
+    setTimeout(
+      () =>
+        this.#stop.abort(
+          new JobError(
+            'interrupted',
+            `stopped by ${signal}, after the shutdown timeout of ${formatDuration(timeoutMs)}`,
+          ),
+        ),
+      timeoutMs,
+    ).unref();
+    this.#finish();
+  }
+
+  /** A configuration with mistakes is refused, and the old one stays in force. */
+  #reload(): void {
+    const { log } = this.parts;
+    this.#service.reloading();
+    log.reopen();
+    try {
+      const config = readConfig({ config: this.#config.file });
+      if (config.stateDirectory !== this.#config.stateDirectory || config.log.file !== this.#config.log.file) {
+        throw new JobError('refused', 'state_directory and log take effect with a restart');
+      }
+      refuseOverlaps({ config, engine: this.parts.engine }).then(
+        () => this.#adopt(config),
+        (error: unknown) => this.#refuse(error),
+      );
+    } catch (error) {
+      this.#refuse(error);
+    }
+  }
+
+  #adopt(config: Config): void {
+    const { log, history } = this.parts;
+    this.#config = config;
+    this.#queue.setLimit(config.concurrency);
+    for (const schedule of config.schedules) history.seeSchedule(schedule.name, new Date());
+    this.#scheduler?.reload(this.#timed(), this.#marks());
+    for (const warning of config.warnings) log.warn({ at: formatMistake(warning) }, 'configuration');
+    log.info({ config: config.file, databases: config.databases.length, next: this.#next() }, 'configuration reloaded');
+    this.#service.reloaded();
+  }
+
+  #refuse(error: unknown): void {
+    const { log } = this.parts;
+    const mistakes = error instanceof ConfigError ? error.mistakes.map(formatMistake) : [toJobError(error).message];
+    log.error({ config: this.#config.file, mistakes }, 'configuration refused: the old one stays in force');
+    this.#service.reloaded();
+  }
+
+  #owed(now: Date): { schedule: string; slot: Date }[] {
+    const { log, history } = this.parts;
+    return catchUpOrder(this.#config.schedules).flatMap((schedule) => {
+      const state = history.scheduleState(schedule.name);
+      const last = history.lastRun(schedule.name);
+      const answer = owedRun({
+        schedule: { ...this.#time(schedule), catchUp: schedule.catchUp, windowMs: schedule.windowMs },
+        lastSlot: state?.lastSlot ?? null,
+        firstSeen: state?.firstSeen ?? null,
+        interruptedSlot: last?.outcome === 'interrupted' && last.trigger === 'schedule' ? last.slot : null,
+        now,
+      });
+      log.debug({ schedule: schedule.name, reason: answer.reason }, 'catch-up considered');
+      return answer.slot === null ? [] : [{ schedule: schedule.name, slot: answer.slot }];
+    });
+  }
+
+  #timed(): TimedSchedule[] {
+    return this.#config.schedules.map((schedule) => this.#time(schedule));
+  }
+
+  #time(schedule: ScheduleConfig): TimedSchedule {
+    return {
+      name: schedule.name,
+      slots: createSlots(schedule.cron, this.#config.timezone),
+      delayMs: delayOf(this.#config, schedule),
+    };
+  }
+
+  #marks(): Map<string, Date> {
+    const { history } = this.parts;
+    return new Map(
+      this.#config.schedules.flatMap(({ name }) => {
+        const lastSlot = history.scheduleState(name)?.lastSlot;
+        return lastSlot == null ? [] : [[name, lastSlot] as const];
+      }),
+    );
+  }
+
+  #next(): Record<string, string | null> {
+    return Object.fromEntries(
+      this.#config.schedules.map(({ name }) => [name, this.#scheduler?.next(name)?.toISOString() ?? null]),
+    );
+  }
+
+  #sayStatus(): void {
+    const running = [...this.#active.keys()];
+    this.#service.status(
+      running.length === 0 ? `idle; ${this.#config.schedules.length} schedules` : `running ${running.join(', ')}`,
+    );
+  }
+}

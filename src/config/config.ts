@@ -1,0 +1,54 @@
+/** The configuration as the program uses it: checked, defaults filled in, paths absolute, durations in milliseconds, sizes in bytes. */
+import type { ConfigMistake } from '../errors.js';
+import type { JobKindName, JobOptions } from '../jobs/registry.js';
+
+export interface Config {
+  /** The file this came from, absolute. */
+  readonly file: string;
+  readonly timezone: string;
+  readonly stateDirectory: string;
+  readonly reportDirectory: string;
+  readonly scratchDirectory: string;
+  readonly log: LogConfig;
+  /** At most this many databases are worked on at a time. */
+  readonly concurrency: number;
+  /** How long running work may go on after SIGTERM before it is stopped. */
+  readonly shutdownTimeoutMs: number;
+  /** A child process using more private memory than this is ended. */
+  readonly childMemoryBytes: number;
+  readonly databases: readonly DatabaseConfig[];
+  readonly schedules: readonly ScheduleConfig[];
+  /** What is legal and yet deserves a word: wall-clock times that a DST change skips, say. */
+  readonly warnings: readonly ConfigMistake[];
+}
+
+export interface LogConfig {
+  readonly level: 'debug' | 'info' | 'warn' | 'error';
+  readonly file: string | null;
+}
+
+export interface DatabaseConfig {
+  readonly name: string;
+  /** Absolute; a glob when `isGlob`. */
+  readonly path: string;
+  readonly isGlob: boolean;
+  readonly backupDirectory: string;
+  readonly profile: 'debuggle' | null;
+  /** The options of every kind of job for this database: its own over the common ones over the defaults. */
+  readonly jobs: JobOptions;
+}
+
+export interface ScheduleConfig {
+  readonly name: string;
+  /** A cron pattern of five fields (minute hour day month weekday), in the configured time zone. */
+  readonly cron: string;
+  readonly jobs: readonly JobKindName[];
+  /** Whether a run missed while the program was down is made up for at start. */
+  readonly catchUp: boolean;
+  /** Each run starts this much later at most, always by the same amount on one installation. */
+  readonly jitterMs: number;
+  /** A run still going after this is stopped; null: never. */
+  readonly timeoutMs: number | null;
+  /** No job starts later than this after the scheduled time; null: any time. */
+  readonly windowMs: number | null;
+}

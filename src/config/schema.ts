@@ -1,0 +1,164 @@
+/**
+ * The configuration document: every key with its meaning, unit and default. Made from this one schema: the checks, the defaults, the
+ * types, and config.schema.json for editors.
+ */
+import { z } from 'zod';
+import { type JobKindName, jobKindNames, jobKinds } from '../jobs/registry.js';
+import { profileNames } from '../profiles/profile.js';
+import { duration, size, timerDuration } from '../units.js';
+import { cronMistake, timeZoneMistake } from './cron.js';
+
+/** Relative to the configuration file, as all paths are. */
+export const defaultDirectories = { state: './var/state', reports: './var/reports' } as const;
+
+/** Databases and schedules are named in files, metrics and on the command line. */
+const nameSchema = z.string().regex(/^[A-Za-z0-9][A-Za-z0-9_-]*$/, {
+  error: 'a name begins with a letter or digit and goes on with letters, digits, - and _',
+});
+
+/** A text that some function finds fault with, or not. */
+const text = (mistakeIn: (value: string) => string | undefined) =>
+  z
+    .string()
+    .min(1)
+    .superRefine((value, context) => {
+      const message = value === '' ? undefined : mistakeIn(value);
+      if (message !== undefined) context.addIssue({ code: 'custom', message });
+    });
+
+const path = () =>
+  text((value) => {
+    if (value.startsWith('~')) return '~ is not expanded here: write the whole path, or ${HOME}/…';
+    return value.includes('\0') ? 'a path cannot contain a NUL character' : undefined;
+  });
+
+const notEmpty = (what: string) =>
+  [(value: object) => Object.keys(value).length > 0, { error: `at least one ${what} is needed` }] as const;
+
+const logSchema = z.strictObject({
+  level: z
+    .enum(['debug', 'info', 'warn', 'error'])
+    .default('info')
+    .describe('The least severe messages that are written.'),
+  file: path()
+    .nullable()
+    .default(null)
+    .describe('Also written to this file, one JSON object a line. Default: standard output only.'),
+});
+
+/** The options of every kind of job, as the registry has them. Each kind may be left out: then its defaults hold. */
+const jobsShape = Object.fromEntries(
+  jobKindNames.map((name) => {
+    const { options, description }: { options: z.ZodObject; description: string } = jobKinds[name];
+    return [name, options.prefault({}).describe(description)];
+  }),
+) as { [Name in JobKindName]: z.ZodPrefault<(typeof jobKinds)[Name]['options']> }; // fromEntries forgets which name has which options
+
+/** Options by kind of job; parsed, all of them with all defaults. */
+export const jobsSchema = z.strictObject(jobsShape);
+
+const databaseSchema = z.strictObject({
+  path: path().describe('The SQLite file, or a glob (*, **, ?, [ab], {a,b}) that makes each matching file a database.'),
+  backup_directory: path().describe('Where backups are stored; created with mode 0700 on first use.'),
+  profile: z
+    .enum(profileNames)
+    .optional()
+    .describe('What the application is, when it is a known one: its tables and typical queries.'),
+  jobs: jobsSchema.prefault({}).describe('Options for this database only, over the common ones.'),
+});
+
+const kindsSchema = z
+  .array(z.enum(jobKindNames))
+  .min(1)
+  .superRefine((kinds, context) => {
+    for (const [index, kind] of kinds.entries()) {
+      if (kinds.indexOf(kind) === index) continue;
+      context.addIssue({ code: 'custom', path: [index], message: `\`${kind}\` is listed twice` });
+    }
+  });
+
+const scheduleSchema = z.strictObject({
+  cron: text(cronMistake).describe(
+    'When: five fields (minute hour day-of-month month day-of-week), or @hourly, @daily, @weekly, @monthly, @yearly. In quotes.',
+  ),
+  jobs: kindsSchema.describe('What is done, in this order.'),
+  catch_up: z
+    .boolean()
+    .optional()
+    .describe(
+      'Whether a run missed while the program was down is made up for at start. Default: true, unless health is all it does.',
+    ),
+  jitter: duration()
+    .default(0)
+    .describe('Each run starts later by up to this much, always by the same amount on one installation.'),
+  timeout: timerDuration().optional().describe('A run still going after this is stopped. Default: never.'),
+  window: duration().optional().describe('No job starts later than this after the scheduled time. Default: no limit.'),
+});
+
+export const documentSchema = z.strictObject({
+  timezone: text(timeZoneMistake).default('UTC').describe('The zone of all cron patterns: an IANA name.'),
+  state_directory: path()
+    .default(defaultDirectories.state)
+    .describe('History, locks and control. One program at a time.'),
+  report_directory: path().default(defaultDirectories.reports).describe('Where the reports of runs are written.'),
+  scratch_directory: path()
+    .optional()
+    .describe(
+      'Where temporary copies are made; as much free space as the largest database is needed. Default: scratch in the state directory.',
+    ),
+  log: logSchema.prefault({}).describe('The log.'),
+  concurrency: z.int().min(1).max(64).default(1).describe('At most this many databases are worked on at a time.'),
+  shutdown_timeout: timerDuration()
+    .default(10_000)
+    .describe('How long running work may go on after SIGTERM before it is stopped.'),
+  child_memory: size()
+    .default(1024 ** 3)
+    .describe('A child process that uses more memory than this is ended.'),
+  databases: z
+    .record(nameSchema, databaseSchema)
+    .refine(...notEmpty('database'))
+    .describe('The databases, by the name used everywhere.'),
+  schedules: z
+    .record(nameSchema, scheduleSchema)
+    .refine(...notEmpty('schedule'))
+    .describe('What is done when, by name.'),
+  jobs: jobsSchema.prefault({}).describe('Options of each kind of job, for all databases.'),
+});
+
+export type ConfigDocument = z.output<typeof documentSchema>;
+
+/** What a later version will know. Said so, instead of guessing at what was mistyped. */
+export const laterKeys: ReadonlySet<string> = new Set([
+  'http',
+  'notify',
+  'vacuum',
+  'reindex',
+  'pre_backup',
+  'on_damage',
+]);
+
+/** The schema one step down, at this key of a mapping or index of a list; undefined where nothing is known. */
+export function childSchema(schema: z.core.$ZodType | undefined, key: PropertyKey): z.core.$ZodType | undefined {
+  const bare = unwrapped(schema);
+  if (bare instanceof z.ZodObject) {
+    const shape: Readonly<Record<PropertyKey, z.core.$ZodType>> = bare.shape;
+    return Object.hasOwn(shape, key) ? shape[key] : undefined;
+  }
+  if (bare instanceof z.ZodRecord) return bare.valueType;
+  if (bare instanceof z.ZodArray) return bare.element;
+  return undefined;
+}
+
+/** A schema without what only says that the value may be absent. */
+export function unwrapped(schema: z.core.$ZodType | undefined): z.core.$ZodType | undefined {
+  let bare = schema;
+  while (
+    bare instanceof z.ZodDefault ||
+    bare instanceof z.ZodPrefault ||
+    bare instanceof z.ZodOptional ||
+    bare instanceof z.ZodNullable
+  ) {
+    bare = bare.unwrap();
+  }
+  return bare;
+}

@@ -1,0 +1,90 @@
+/**
+ * Child entry: receives one request at a time, calls one operation, answers. It holds the lock of the database it works on, so that the
+ * lock ends with the work, however either ends. Signals meant for the group are the parent's to act on.
+ */
+import { once } from 'node:events';
+import { writeFileSync } from 'node:fs';
+import { constants, setPriority } from 'node:os';
+import { Worker } from 'node:worker_threads';
+import { JobError, toJobError } from '../errors.js';
+import { type HeldLock, takeLock } from '../sqlite/operations/lock.js';
+import type { FromChild, ToChild } from './messages.js';
+import { type OperationName, operations, type Progress } from './operations.js';
+
+process.umask(0o077);
+process.title = 'debuggle-maintenance worker';
+for (const signal of ['SIGTERM', 'SIGINT', 'SIGHUP'] as const) process.on(signal, () => undefined);
+process.on('disconnect', () => process.exit(0));
+stepBack();
+
+const parent = Number(process.argv[2]);
+const watchdog = new Worker(new URL('./watchdog.js', import.meta.url), { workerData: parent });
+await once(watchdog, 'message');
+
+let lock: HeldLock | undefined;
+process.on('message', (message) => {
+  // Only our own parent has the other end of this channel.
+  const request = message as ToChild;
+  answer(request).then(
+    (value) => send({ kind: 'reply', id: request.id, value }),
+    (thrown: unknown) => {
+      const { code, message: text, cause } = toJobError(thrown);
+      send({
+        kind: 'failure',
+        id: request.id,
+        code,
+        message: text,
+        cause: cause instanceof Error ? (cause.stack ?? cause.message) : '',
+      });
+    },
+  );
+});
+send({ kind: 'ready' });
+
+async function answer(request: ToChild): Promise<unknown> {
+  switch (request.kind) {
+    case 'lock':
+      lock ??= takeLock(request.path);
+      return undefined;
+    case 'unlock':
+      lock?.release();
+      lock = undefined;
+      return undefined;
+    case 'call': {
+      if (!isOperation(request.operation)) throw new JobError('internal', `no operation ${request.operation}`);
+      // The host's types tie each operation to its request; over the channel that knowledge is lost.
+      const operation = operations[request.operation] as (request: unknown, progress: Progress) => unknown;
+      return await operation(request.request, throttled(request.id));
+    }
+  }
+}
+
+function isOperation(name: string): name is OperationName {
+  return Object.hasOwn(operations, name);
+}
+
+/** Progress at most ten times a second. */
+function throttled(id: number): Progress {
+  let last = 0;
+  return (done, total) => {
+    const now = performance.now();
+    if (now - last < 100 && done < total) return;
+    last = now;
+    send({ kind: 'progress', id, done, total });
+  };
+}
+
+function send(message: FromChild): void {
+  // The parent may be gone; the watchdog deals with that.
+  if (process.connected) process.send?.(message, undefined, undefined, () => undefined);
+}
+
+/** The application comes first: for the processor, and when memory runs out and the kernel looks for a process to end. */
+function stepBack(): void {
+  try {
+    setPriority(constants.priority.PRIORITY_BELOW_NORMAL);
+    writeFileSync('/proc/self/oom_score_adj', '500');
+  } catch {
+    // Not Linux, or not allowed: only preferences.
+  }
+}

@@ -1,0 +1,84 @@
+/** The manifest beside each backup: what it holds and how that was proven. One module knows its format. */
+import { readFileSync } from 'node:fs';
+import { z } from 'zod';
+import { errorCodeOf, toFileError } from '../errors.js';
+
+const sha256 = z.string().regex(/^[0-9a-f]{64}$/);
+
+const manifestSchema = z.object({
+  format: z.literal(1),
+  database: z.string().min(1),
+  /** The path of the database it was copied from. */
+  source: z.string(),
+  source_device: z.number(),
+  source_inode: z.number(),
+  /** The moment whose state the backup holds: ISO 8601, UTC. */
+  created_at: z.iso.datetime(),
+  schedule: z.string(),
+  run_id: z.string(),
+  /** The stored file's name. */
+  file: z.string(),
+  compression: z.enum(['none', 'gzip', 'zstd']),
+  /** Of the database itself, uncompressed. */
+  size_bytes: z.int().positive(),
+  sha256,
+  /** Of the stored file; the same where nothing is compressed. */
+  stored_bytes: z.int().positive(),
+  stored_sha256: sha256,
+  page_count: z.int().positive(),
+  page_size: z.int().positive(),
+  /** Of the source: a restore sets it again. The backup itself always has `delete`. */
+  journal_mode: z.string(),
+  application_id: z.int(),
+  sqlite_version: z.string(),
+  program_version: z.string(),
+  /** Rows per table. */
+  tables: z.record(z.string(), z.int().nonnegative()),
+  schema_sha256: sha256,
+  verified_at: z.iso.datetime(),
+  verification: z.object({
+    /** Which of SQLite's checks the copy passed; `none` where the schema needs functions this program lacks. */
+    integrity: z.enum(['full', 'quick', 'none']),
+    /** What was proven, in order. */
+    checks: z.array(z.string()),
+    /** Why a lesser check had to do. */
+    limited: z.string().optional(),
+    /** What the check said of a damaged database; only in suspect/. */
+    findings: z.array(z.string()).optional(),
+  }),
+  /** Set when this backup is suddenly much smaller than the one before: kept, marked, and retention waits. */
+  anomaly: z.string().optional(),
+});
+
+export type Manifest = z.infer<typeof manifestSchema>;
+
+export function formatManifest(manifest: Manifest): string {
+  return `${JSON.stringify(manifest, null, 2)}\n`;
+}
+
+/**
+ * The manifest; undefined when there is none, or the file is somebody else's JSON; `illegible` when it was one of ours and is damaged.
+ *
+ * @throws JobError `io`, `permission`, … when the file cannot be read: that says nothing about what is in it
+ */
+export function readManifest(path: string): Manifest | 'illegible' | undefined {
+  let text: string;
+  try {
+    text = readFileSync(path, 'utf8');
+  } catch (error) {
+    if (errorCodeOf(error) === 'ENOENT') return undefined;
+    throw toFileError(error, `cannot read ${path}`);
+  }
+  let document: unknown;
+  try {
+    document = JSON.parse(text);
+  } catch {
+    return 'illegible';
+  }
+  const manifest = manifestSchema.safeParse(document);
+  if (manifest.success) return manifest.data;
+  return ours.safeParse(document).success ? 'illegible' : undefined;
+}
+
+/** What a manifest of ours has, whatever else of it is damaged. */
+const ours = z.object({ format: z.literal(1), database: z.string() });

@@ -1,0 +1,148 @@
+/**
+ * The bytes of a backup: hashed, compressed, unpacked. Every file is read once, in large pieces; memory stays flat whatever its size.
+ * These run in a child process, on files of ours that no SQLite connection has open.
+ */
+import { createHash } from 'node:crypto';
+import { createReadStream, createWriteStream, existsSync } from 'node:fs';
+import { type Duplex, Transform, type Writable } from 'node:stream';
+import { pipeline } from 'node:stream/promises';
+import zlib from 'node:zlib';
+import { errorCodeOf, JobError, toFileError } from '../errors.js';
+import { removeBegun } from './durable.js';
+import type { Compression } from './names.js';
+
+export interface Digest {
+  readonly sha256: string;
+  readonly sizeBytes: number;
+}
+
+const readSize = 1024 * 1024;
+
+/** @throws JobError `io`, `permission`, `missing` */
+export async function digest({ path }: { path: string }): Promise<Digest> {
+  const meter = new Meter();
+  try {
+    await pipeline(createReadStream(path, { highWaterMark: readSize }), meter.through(), nowhere());
+    return meter.result();
+  } catch (error) {
+    throw toFileError(error, `cannot read ${path}`);
+  }
+}
+
+export interface Stored {
+  /** Of the database itself. */
+  readonly plain: Digest;
+  /** Of the file as stored. */
+  readonly stored: Digest;
+}
+
+/** Compresses into a new file; removes it when it fails. @throws JobError `full`, `io`, `refused` (no zstd in this Node.js) */
+export async function compress(request: { from: string; to: string; compression: 'gzip' | 'zstd' }): Promise<Stored> {
+  const plain = new Meter();
+  const stored = new Meter();
+  // Before any file is opened: it may refuse.
+  const middle = [plain.through(), compressor(request.compression), stored.through()];
+  try {
+    const source = createReadStream(request.from, { highWaterMark: readSize });
+    await pipeline([source, ...middle, newFile(request.to)]);
+    return { plain: plain.result(), stored: stored.result() };
+  } catch (error) {
+    removeUnfinished(request.to, error);
+    throw toFileError(error, `cannot write ${request.to}`);
+  }
+}
+
+/**
+ * Unpacks a stored backup into a new file, or (without `to`) only reads it through, hashing both what is stored and what comes out.
+ *
+ * @throws JobError `backup-damaged` when it cannot be decompressed; `full`, `io`, …
+ */
+export async function unpack(request: { from: string; to: string | null; compression: Compression }): Promise<Stored> {
+  const plain = new Meter();
+  const stored = new Meter();
+  const { from, to } = request;
+  if (!existsSync(from)) throw new JobError('missing', `backup ${from} is gone`);
+  const middle: Duplex[] =
+    request.compression === 'none'
+      ? [stored.through(), plain.through()]
+      : [stored.through(), decompressor(request.compression), plain.through()];
+  try {
+    const source = createReadStream(from, { highWaterMark: readSize });
+    await pipeline([source, ...middle, to === null ? nowhere() : newFile(to)]);
+    return { plain: plain.result(), stored: stored.result() };
+  } catch (error) {
+    if (to !== null) removeUnfinished(to, error);
+    const code = errorCodeOf(error) ?? '';
+    if (
+      /^Z_|^ZSTD_|^ERR_ZSTD|^ERR_ZLIB|^ERR_BUFFER/.test(code) ||
+      (error instanceof Error && /unexpected end of file|incorrect header/i.test(error.message))
+    ) {
+      throw new JobError('backup-damaged', `backup ${from} is damaged: it cannot be decompressed`, { cause: error });
+    }
+    throw toFileError(error, to === null ? `cannot read ${from}` : `cannot unpack ${from} to ${to}`);
+  }
+}
+
+/** Node.js before 22.15 has no zstd. */
+export function hasZstd(): boolean {
+  return 'createZstdCompress' in zlib;
+}
+
+function compressor(compression: 'gzip' | 'zstd'): Duplex {
+  // Level 1: twice as fast as 6 on log text, and a ratio of 4.0 instead of 4.4.
+  if (compression === 'gzip') return zlib.createGzip({ level: 1, chunkSize: readSize });
+  return zstdStream('createZstdCompress');
+}
+
+function decompressor(compression: 'gzip' | 'zstd'): Duplex {
+  return compression === 'gzip' ? zlib.createGunzip({ chunkSize: readSize }) : zstdStream('createZstdDecompress');
+}
+
+function zstdStream(name: 'createZstdCompress' | 'createZstdDecompress'): Duplex {
+  // Looked up by name: the types of Node.js 20, the oldest supported, do not have it.
+  const create: unknown = Reflect.get(zlib, name);
+  if (typeof create !== 'function')
+    throw new JobError(
+      'refused',
+      `zstd needs Node.js 22.15 or newer, and this is ${process.version}: use gzip, or upgrade`,
+    );
+  return (create as (options: object) => Duplex)({ chunkSize: readSize });
+}
+
+function newFile(path: string): Writable {
+  return createWriteStream(path, { flags: 'wx', mode: 0o600, highWaterMark: readSize, flush: true });
+}
+
+/** Unless it is not ours: something stood there already. */
+function removeUnfinished(path: string, error: unknown): void {
+  if (errorCodeOf(error) !== 'EEXIST') removeBegun(path);
+}
+
+function nowhere(): Transform {
+  return new Transform({
+    transform(_chunk, _encoding, done) {
+      done();
+    },
+  }).resume();
+}
+
+/** Hashes and counts what flows through. */
+class Meter {
+  readonly #hash = createHash('sha256');
+  #bytes = 0;
+
+  through(): Transform {
+    return new Transform({
+      highWaterMark: readSize,
+      transform: (chunk: Buffer, _encoding, done) => {
+        this.#hash.update(chunk);
+        this.#bytes += chunk.length;
+        done(null, chunk);
+      },
+    });
+  }
+
+  result(): Digest {
+    return { sha256: this.#hash.digest('hex'), sizeBytes: this.#bytes };
+  }
+}

@@ -1,0 +1,125 @@
+/**
+ * The tables of history.db. Times are ISO 8601 in UTC, so that `sqlite3 history.db` reads well. What happened is ordered by id, not by
+ * time: clocks go back.
+ */
+import { JobError } from '../errors.js';
+import type { OwnDatabase } from '../sqlite/own.js';
+
+/** The statements that lead from version n to n + 1, by n. Never edited once released; only added to. */
+const migrations: readonly string[] = [
+  `
+  CREATE TABLE run (
+    id            INTEGER PRIMARY KEY,
+    run_id        TEXT NOT NULL UNIQUE,
+    schedule      TEXT NOT NULL,
+    trigger       TEXT NOT NULL,
+    slot          TEXT,
+    started_at    TEXT NOT NULL,
+    finished_at   TEXT,              -- null: still running, or its process died
+    outcome       TEXT,
+    pid           INTEGER NOT NULL,
+    process_start INTEGER            -- in clock ticks since boot: a pid alone comes back
+  ) STRICT;
+  CREATE INDEX run_by_schedule ON run (schedule, id);
+  CREATE INDEX run_by_start ON run (started_at);
+  CREATE INDEX run_unfinished ON run (id) WHERE finished_at IS NULL;
+
+  CREATE TABLE run_database (
+    id      INTEGER PRIMARY KEY,
+    run     INTEGER NOT NULL REFERENCES run ON DELETE CASCADE,
+    name    TEXT NOT NULL,
+    path    TEXT NOT NULL,
+    outcome TEXT
+  ) STRICT;
+  CREATE INDEX run_database_by_run ON run_database (run, name);
+
+  CREATE TABLE run_job (
+    id            INTEGER PRIMARY KEY,
+    run           INTEGER NOT NULL REFERENCES run ON DELETE CASCADE,
+    database      TEXT,              -- null: about the run as a whole
+    job           TEXT NOT NULL,
+    outcome       TEXT NOT NULL,
+    started_at    TEXT NOT NULL,
+    duration_ms   REAL NOT NULL,
+    summary       TEXT NOT NULL,
+    facts         TEXT NOT NULL,     -- JSON
+    error_code    TEXT,
+    error_message TEXT
+  ) STRICT;
+  CREATE INDEX run_job_by_run ON run_job (run);
+  CREATE INDEX run_job_by_kind ON run_job (database, job, id);
+  CREATE INDEX run_job_damaged ON run_job (database, id) WHERE error_code = 'damaged';
+
+  CREATE TABLE schedule (
+    name       TEXT PRIMARY KEY,
+    first_seen TEXT NOT NULL,
+    last_slot  TEXT
+  ) STRICT, WITHOUT ROWID;
+
+  CREATE TABLE sample (
+    database   TEXT NOT NULL,
+    hour       TEXT NOT NULL,        -- yyyy-mm-ddThh
+    at         TEXT NOT NULL,
+    size_bytes REAL NOT NULL,
+    PRIMARY KEY (database, hour)
+  ) STRICT, WITHOUT ROWID;
+  CREATE INDEX sample_by_hour ON sample (hour);
+
+  CREATE TABLE verification (
+    id         INTEGER PRIMARY KEY,
+    database   TEXT NOT NULL,
+    backup     TEXT NOT NULL,        -- file stem
+    at         TEXT NOT NULL,
+    sound      INTEGER NOT NULL,
+    restore_ms REAL,
+    message    TEXT NOT NULL
+  ) STRICT;
+  CREATE INDEX verification_by_backup ON verification (database, backup, id);
+  CREATE INDEX verification_by_time ON verification (at);
+  CREATE INDEX verification_unsound ON verification (database, backup) WHERE sound = 0;
+  CREATE INDEX verification_proven ON verification (database, id) WHERE sound = 1 AND restore_ms IS NOT NULL;
+
+  CREATE TABLE directory (path TEXT PRIMARY KEY, device REAL NOT NULL) STRICT, WITHOUT ROWID;
+  CREATE TABLE identity (database TEXT PRIMARY KEY, device REAL NOT NULL, inode REAL NOT NULL) STRICT, WITHOUT ROWID;
+  CREATE TABLE acknowledgement (database TEXT PRIMARY KEY, at TEXT NOT NULL) STRICT, WITHOUT ROWID;
+
+  CREATE TABLE intent (
+    id       INTEGER PRIMARY KEY,
+    database TEXT NOT NULL,
+    at       TEXT NOT NULL,
+    deed     TEXT NOT NULL,
+    facts    TEXT NOT NULL
+  ) STRICT;
+  CREATE INDEX intent_by_time ON intent (at);
+  `,
+];
+
+/** A newer version of this program wrote the history: guessing at its meaning could lose it. */
+export class NewerHistoryError extends JobError {}
+
+/**
+ * Brings a history up to this program's version, in one transaction: a crash in the middle leaves the old version.
+ *
+ * @throws NewerHistoryError `refused`; nothing was changed then.
+ */
+export function migrate(database: OwnDatabase): void {
+  if (versionOf(database) === migrations.length) return;
+  database
+    .transaction(() => {
+      // Another process may have been faster.
+      const version = versionOf(database);
+      if (version > migrations.length) {
+        throw new NewerHistoryError(
+          'refused',
+          `${database.name} was written by a newer version of this program (format ${version}, this one knows ${migrations.length}): use that version, or another state_directory`,
+        );
+      }
+      for (const statements of migrations.slice(version)) database.exec(statements);
+      database.pragma(`user_version = ${migrations.length}`);
+    })
+    .immediate();
+}
+
+function versionOf(database: OwnDatabase): number {
+  return Number(database.pragma('user_version', { simple: true }));
+}

@@ -1,0 +1,169 @@
+/**
+ * `backup`: a consistent copy, proven before it counts, published whole and durably or not at all.
+ *
+ * The live database is read once; everything else (check, counts, hash, compression, statistics) is done on the copy. A process that
+ * dies on the way leaves unfinished files under temporary names, which the next run sweeps; see files/publish.ts for the last steps.
+ */
+import type { z } from 'zod';
+import { JobError } from '../errors.js';
+import type { Backup } from '../files/catalog.js';
+import type { Stored } from '../files/store.js';
+import type { Proof } from '../sqlite/operations/prove.js';
+import { counted, formatBytes, formatDuration } from '../units.js';
+import { anomalyOf } from './anomaly.js';
+import { manifestOf } from './backup-manifest.js';
+import { keepSuspect, storeBeside } from './backup-store.js';
+import { damageError } from './confirm.js';
+import { type Copy, discardQuietly, proveCopy, requireSpace, takeCopy } from './copy.js';
+import type { JobContext, JobKind, JobResult } from './job.js';
+import { locate } from './locate.js';
+import { backupOptions } from './options.js';
+
+type Context = JobContext<z.output<typeof backupOptions>>;
+
+export const backup = {
+  kind: 'backup',
+  description:
+    'Copies the database consistently while others write to it, proves the copy and publishes it with its manifest.',
+  touches: 'backups',
+  needsSoundBackup: false,
+  catchUp: true,
+  options: backupOptions,
+
+  async plan(context: Context): Promise<string> {
+    const located = await locate(context);
+    const free = await context.session.call('freeBytes', { path: context.target.backupDirectory });
+    return `copy ${formatBytes(located.sizeBytes)} to ${context.target.backupDirectory} (${formatBytes(free)} free), check the copy (${context.options.integrity}), store it with compression ${context.options.compress}`;
+  },
+
+  async run(context: Context): Promise<JobResult> {
+    const { target, options, session, notes, log } = context;
+    const located = await locate(context);
+    const earlier = await session.call('listBackups', { directory: target.backupDirectory, database: target.name });
+    const workDirectory = options.compress === 'none' ? target.backupDirectory : target.scratchDirectory;
+    if (options.compress !== 'none')
+      await requireSpace(context, target.backupDirectory, expectedStoredBytes(earlier, located.sizeBytes));
+
+    const copy = await takeCopy(context, located, workDirectory, {
+      attempts: options.attempts,
+      maxWalGrowthBytes: options.max_wal_growth,
+    });
+    const unfinished = [copy.path];
+    // Two processes share the work on the copy: one proves it, the other gathers statistics, hashes and compresses.
+    const storing = settle(storeBeside(context, copy, unfinished));
+    try {
+      const proven = await proveCopy(context, located, copy, {
+        mode: options.integrity,
+        confirmAfterMs: context.allOptions.integrity.confirm_after,
+      });
+      if (!proven.sound) {
+        notes.damage = await damageError(context, proven.findings);
+        const begun = await storing;
+        await keepSuspect(context, located, copy, {
+          findings: proven.findings,
+          begun: begun.status === 'fulfilled' ? begun.value : undefined,
+          unfinished,
+        });
+        throw notes.damage;
+      }
+      const { proof } = proven;
+      requireTables(context, proof.tables);
+      const { stored, file, statistics } = valueOf(await storing);
+      const anomaly =
+        located.replaced ??
+        anomalyOf({ sizeBytes: stored.plain.sizeBytes, tables: proof.tables }, earlier.at(-1)?.manifest);
+      const published = await session.call('publish', {
+        temporary: file,
+        directory: target.backupDirectory,
+        manifest: manifestOf(context, located, copy, stored, proof, anomaly),
+      });
+      if (statistics !== undefined) notes.statistics = statistics;
+      notes.proof = {
+        integrity: proof.integrity,
+        constraints: proof.findings.constraints,
+        backup: published.stem,
+        ...(proof.limited === undefined ? {} : { limited: proof.limited }),
+      };
+      if (anomaly !== undefined)
+        log.warn({ backup: published.stem, anomaly }, 'the backup is kept and marked; retention waits');
+      if (located.replaced !== undefined) {
+        throw new JobError(
+          'identity-changed',
+          `${located.replaced}; it was backed up as ${published.stem}, and retention waits`,
+        );
+      }
+      return resultOf(published.stem, copy, stored, proof, anomaly);
+    } finally {
+      // Only then is it known what there is to discard.
+      await storing;
+      await discardQuietly(context, unfinished);
+    }
+  },
+} as const satisfies JobKind<'backup', typeof backupOptions>;
+
+function requireTables({ target }: Context, tables: Readonly<Record<string, number>>): void {
+  const missing = (target.profile?.requiredTables ?? []).filter((table) => !(table in tables));
+  if (missing.length > 0)
+    throw new JobError('refused', `${target.path} has no table ${missing.join(', ')}: is it the right file?`);
+}
+
+/** A promise whose failure is looked at later, or never. */
+function settle<Value>(promise: Promise<Value>): Promise<PromiseSettledResult<Value>> {
+  return promise.then(
+    (value) => ({ status: 'fulfilled', value }),
+    (reason: unknown) => ({ status: 'rejected', reason }),
+  );
+}
+
+function valueOf<Value>(settled: PromiseSettledResult<Value>): Value {
+  if (settled.status === 'fulfilled') return settled.value;
+  throw settled.reason;
+}
+
+/** By the ratio of the last backup stored this way, else half, which log text never needs. */
+function expectedStoredBytes(earlier: readonly Backup[], sizeBytes: number): number {
+  const last = earlier.findLast(({ manifest }) => manifest.compression !== 'none')?.manifest;
+  return Math.ceil(sizeBytes * (last === undefined ? 0.5 : (last.stored_bytes / last.size_bytes) * 1.2));
+}
+
+function resultOf(
+  name: string,
+  copy: Copy,
+  { plain, stored }: Stored,
+  proof: Proof,
+  anomaly: string | undefined,
+): JobResult {
+  const rows = Object.values(proof.tables).reduce((sum, count) => sum + count, 0);
+  const tables = Object.keys(proof.tables).length;
+  const time = formatDuration(copy.snapshot.durationMs);
+  return {
+    outcome: 'succeeded',
+    summary: `${name}: ${formatBytes(stored.sizeBytes)}, ${counted(rows, 'row')} in ${counted(tables, 'table')}, ${describeCheck(proof.integrity)}, copied in ${time}${blockedCommits(copy)}${anomaly === undefined ? '' : `; ${anomaly}`}`,
+    facts: {
+      backup: name,
+      sizeBytes: plain.sizeBytes,
+      storedBytes: stored.sizeBytes,
+      sha256: plain.sha256,
+      rows,
+      check: proof.integrity,
+      snapshotMs: copy.snapshot.durationMs,
+      pinnedMs: copy.snapshot.pinnedMs,
+      proofMs: proof.durationMs,
+      walGrowthBytes: copy.snapshot.walGrowthBytes,
+      journalMode: copy.snapshot.journalMode,
+      ...(anomaly === undefined ? {} : { anomaly }),
+    },
+  };
+}
+
+function describeCheck(integrity: 'full' | 'quick' | 'none'): string {
+  if (integrity === 'none') return 'not checkable here: its schema needs functions this program lacks';
+  return integrity === 'full' ? 'integrity_check ok' : 'quick_check ok';
+}
+
+/** In rollback-journal mode every consistent copy keeps writers waiting. */
+function blockedCommits({ snapshot }: Copy): string {
+  return snapshot.journalMode === 'wal'
+    ? ''
+    : ` (journal mode ${snapshot.journalMode}: commits waited ${formatDuration(snapshot.pinnedMs)}; WAL would not)`;
+}

@@ -1,0 +1,124 @@
+/** Takes a copy of the live database and proves it: what `backup` publishes, and what `integrity` and `analyze` read without one. */
+import { JobError, toJobError } from '../errors.js';
+import { partialPath } from '../files/names.js';
+import type { CheckMode, Proof } from '../sqlite/operations/prove.js';
+import type { Snapshot } from '../sqlite/operations/snapshot.js';
+import { formatBytes } from '../units.js';
+import { confirmDamage, refuseUnreadable, secondLook, speaksOfDamage } from './confirm.js';
+import type { JobContext } from './job.js';
+import type { Located } from './locate.js';
+
+export interface Copy {
+  readonly path: string;
+  readonly snapshot: Snapshot;
+}
+
+export interface CopyRule {
+  readonly attempts: number;
+  readonly maxWalGrowthBytes: number;
+}
+
+/** Room left beyond the copy itself. */
+const marginBytes = 16 * 1024 * 1024;
+const retryPauseMs = 1000;
+
+/**
+ * @param directory where the copy goes, under a temporary name
+ * @throws JobError `full` before anything is written when it would not fit; `busy` or `wal-growth` after the last attempt; `damaged`,
+ *   confirmed, when the database is too damaged to be opened
+ */
+export async function takeCopy(
+  context: JobContext<unknown>,
+  located: Located,
+  directory: string,
+  rule: CopyRule,
+): Promise<Copy> {
+  const { target, session, log } = context;
+  await requireSpace(context, directory, located.sizeBytes);
+  for (let attempt = 1; ; attempt += 1) {
+    const path = partialPath(directory, target.name);
+    try {
+      const snapshot = await session.call(
+        'snapshot',
+        { path: located.path, identity: located, destination: path, maxWalGrowthBytes: rule.maxWalGrowthBytes },
+        { progress: context.progress },
+      );
+      return { path, snapshot };
+    } catch (error) {
+      const failure = toJobError(error);
+      const { code, message } = failure;
+      if (speaksOfDamage(code, located)) throw await secondLook(context, located, failure);
+      if (attempt >= rule.attempts || !['busy', 'wal-growth'].includes(code)) throw error;
+      log.warn({ attempt, reason: message }, 'the copy will be tried again');
+      await context.pause(retryPauseMs * attempt);
+    }
+  }
+}
+
+/** @throws JobError `full`, naming the directory and both figures */
+export async function requireSpace(
+  { target, session }: JobContext<unknown>,
+  directory: string,
+  neededBytes: number,
+): Promise<void> {
+  const free = await session.call('freeBytes', { path: directory });
+  if (free >= neededBytes + marginBytes) return;
+  throw new JobError(
+    'full',
+    `cannot copy ${target.name}: ${formatBytes(free)} free in ${directory}, ${formatBytes(neededBytes + marginBytes)} needed: free some, or move the directory`,
+  );
+}
+
+export type Proven =
+  | { readonly sound: true; readonly proof: Proof }
+  | { readonly sound: false; readonly proof: Proof | undefined; readonly findings: readonly string[] };
+
+/**
+ * Proves the copy, and confirms on the live file what speaks of damage.
+ *
+ * @throws JobError `io` when only the copy is bad, or the storage fails
+ */
+export async function proveCopy(
+  context: JobContext<unknown>,
+  located: Located,
+  copy: Copy,
+  { mode, confirmAfterMs }: { mode: CheckMode; confirmAfterMs: number },
+): Promise<Proven> {
+  const { target, session } = context;
+  let proof: Proof | undefined;
+  let suspicion: readonly string[];
+  try {
+    proof = await session.call('prove', { path: copy.path, mode });
+    refuseUnreadable(copy.path, proof.findings);
+    suspicion = proof.findings.damage;
+  } catch (error) {
+    if (!(error instanceof JobError) || error.code !== 'damaged') throw error;
+    suspicion = [error.message];
+  }
+  if (proof !== undefined && suspicion.length === 0) {
+    if (proof.schemaSha256 !== copy.snapshot.schemaSha256 || proof.pageCount !== copy.snapshot.pageCount) {
+      throw new JobError(
+        'io',
+        `the copy of ${target.name} is not what was copied: memory or storage is failing; it was thrown away`,
+      );
+    }
+    return { sound: true, proof };
+  }
+  const verdict = await confirmDamage(context, located, { mode, afterMs: confirmAfterMs, suspicion });
+  if (verdict.kind === 'sound') {
+    throw new JobError(
+      'io',
+      `the copy of ${target.name} is damaged and the database is not: memory or storage is failing; the copy was thrown away (${suspicion[0] ?? ''})`,
+    );
+  }
+  return { sound: false, proof, findings: verdict.findings };
+}
+
+/** What stays behind is swept by the next run; it never hides what a job has found. */
+export async function discardQuietly({ session, log }: JobContext<unknown>, paths: readonly string[]): Promise<void> {
+  try {
+    await session.call('discard', { paths });
+  } catch (error) {
+    log.warn({ err: error, paths }, 'unfinished files are left for the next run to sweep');
+  }
+}

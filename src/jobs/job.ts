@@ -1,0 +1,142 @@
+/**
+ * What a kind of job is, and what it is handed. A job says `succeeded` or `skipped` with a reason, or throws a JobError; everything
+ * else (locks, deadlines, dry runs, what a failure stops) is decided once, in schedule/run.ts, from what the kind declares.
+ */
+import type { z } from 'zod';
+import type { Session } from '../engine/engine.js';
+import type { JobError } from '../errors.js';
+import type { Profile } from '../profiles/profile.js';
+import type { Statistics } from '../sqlite/operations/analyze.js';
+import type { JobOptions } from './options.js';
+import type { Facts, JobOutcome } from './outcome.js';
+
+/**
+ * What a kind of job works on. `nothing`: reads only, needs no lock and may run beside any other job. `backups`: the backup directory;
+ * the database's lock is held. `database`: changes the database itself; the lock is held, and damage or a failed backup stops it.
+ */
+export type Touches = 'nothing' | 'backups' | 'database';
+
+/** One database file, after globs were expanded. All paths are absolute. */
+export interface Target {
+  /** The name used everywhere: in file names, logs, metrics. `tenants--a` for `a.db` of the glob `tenants`. */
+  readonly name: string;
+  /** The key in the configuration: `tenants`. Equal to `name` unless the path is a glob. */
+  readonly group: string;
+  readonly path: string;
+  readonly backupDirectory: string;
+  readonly scratchDirectory: string;
+  readonly profile: Profile | null;
+}
+
+/** What one job of a run leaves for the later ones on the same database, so that nothing is read twice. */
+export interface RunNotes {
+  /** Set by `backup`: what the proof of this run's copy has found. */
+  proof?: {
+    readonly integrity: 'full' | 'quick' | 'none';
+    readonly limited?: string;
+    readonly constraints: readonly string[];
+    readonly backup: string;
+  };
+  /** Set by `backup` when the damage it met is confirmed: nothing needs to read the database again to know. */
+  damage?: JobError;
+  /** Set by `backup` when `analyze` comes later in the run: statistics gathered on the copy, or why this program cannot gather any. */
+  statistics?: Statistics | JobError;
+}
+
+/** What earlier runs have left, read from history. Every answer may be undefined: never happened, or history was lost. */
+export interface Past {
+  /** Health samples of this database, oldest first, at most one a run. */
+  samples(database: string, since: Date): readonly { readonly at: Date; readonly sizeBytes: number }[];
+  /** Backups whose last verification failed, by file stem. */
+  badBackups(database: string): ReadonlySet<string>;
+  /** When the operator last acknowledged what stood open for this database. */
+  acknowledgedAt(database: string): Date | undefined;
+  /** The outcome of the last finished `integrity` or `backup` job that could say something about the database itself. */
+  damagedSince(database: string): Date | undefined;
+  /** How this job last ended for this database, in any schedule. */
+  lastJob(
+    database: string,
+    job: string,
+  ): { readonly outcome: JobOutcome; readonly at: Date; readonly summary: string } | undefined;
+  /** The device number a directory had when it was first used. */
+  deviceOf(directory: string): number | undefined;
+  /** The file that stood at this database's path when it was last seen. */
+  identityOf(database: string): { readonly device: number; readonly inode: number } | undefined;
+}
+
+/**
+ * Where jobs put what later runs need. Only `intent` throws (`not-recorded`); the others wait in memory when they cannot be written, and
+ * go in with the next write that succeeds: a full state disk fails no backup.
+ */
+export interface Recorder {
+  directory(path: string, device: number): void;
+  identity(database: string, identity: { readonly device: number; readonly inode: number }): void;
+  sample(database: string, sample: { readonly at: Date; readonly sizeBytes: number }): void;
+  verification(
+    database: string,
+    verification: {
+      readonly backup: string;
+      readonly at: Date;
+      readonly sound: boolean;
+      readonly restoreMs: number | null;
+      readonly message: string;
+    },
+  ): void;
+  /** Written and synced before a deed that removes or overwrites anything. */
+  intent(database: string, intent: { readonly at: Date; readonly deed: string; readonly facts: Facts }): void;
+}
+
+export interface Logger {
+  debug(facts: object, message: string): void;
+  info(facts: object, message: string): void;
+  warn(facts: object, message: string): void;
+  error(facts: object, message: string): void;
+}
+
+export interface JobContext<Options> {
+  readonly target: Target;
+  readonly options: Options;
+  readonly schedule: string;
+  readonly runId: string;
+  /** The kinds this run does on this database, in order, this one included. */
+  readonly planned: readonly string[];
+  readonly notes: RunNotes;
+  /** The options of every kind for this database: how damage is confirmed, say, is `integrity`'s option and `backup` needs it too. */
+  readonly allOptions: JobOptions;
+  /** Calls into a child process: the only way to a database or a backup. Holds this database's lock where the run needs it. */
+  readonly session: Session;
+  /** A second child, without the lock: for work on copies that can go on beside the first. */
+  readonly beside: Session;
+  /** A further child, without the lock, which the caller closes: for a look that shares nothing with the first. */
+  readonly secondOpinion: () => Session;
+  readonly past: Past;
+  readonly record: Recorder;
+  readonly log: Logger;
+  /** How far the operation under way is, for a terminal; units are the operation's own. */
+  readonly progress: (done: number, total: number) => void;
+  readonly now: () => Date;
+  /** Waits; ends early, throwing the reason, when the run is stopped. */
+  readonly pause: (ms: number) => Promise<void>;
+}
+
+/** `skipped` always says why in its summary. */
+export interface JobResult {
+  readonly outcome: 'succeeded' | 'skipped';
+  readonly summary: string;
+  readonly facts: Facts;
+}
+
+export interface JobKind<Name extends string = string, Schema extends z.ZodType = z.ZodType> {
+  readonly kind: Name;
+  /** One sentence for the schema and the documentation. */
+  readonly description: string;
+  readonly touches: Touches;
+  /** Runs only on a sound database with a good newest backup; a failed backup or damage in the same run skips it. */
+  readonly needsSoundBackup: boolean;
+  /** Whether a run missed while the program was down is made up for. */
+  readonly catchUp: boolean;
+  readonly options: Schema;
+  /** For `--dry-run`: what `run` would do now and why, in one sentence. Reads only. */
+  plan(context: JobContext<z.output<Schema>>): Promise<string>;
+  run(context: JobContext<z.output<Schema>>): Promise<JobResult>;
+}

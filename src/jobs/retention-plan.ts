@@ -1,0 +1,171 @@
+/**
+ * Which backups stay, and why. Pure: backups, rule and time in; a reason for every file out; somebody else prunes.
+ *
+ * It never releases the newest sound backup, never one that is pinned, and never goes below `keep_last` sound ones. Ages are counted
+ * back from the newest backup or from now, whichever is earlier, so that a clock gone ahead makes nothing old.
+ */
+import type { Backup } from '../files/catalog.js';
+
+export interface RetentionRule {
+  readonly keep_last: number;
+  readonly keep_days: number;
+  readonly keep_daily: number;
+  readonly keep_weekly: number;
+  readonly keep_monthly: number;
+}
+
+export interface RetentionPlan {
+  /** Newest first; every backup is in one of the two lists, exactly once. */
+  readonly keep: readonly { readonly backup: Backup; readonly reasons: readonly string[] }[];
+  readonly prune: readonly Backup[];
+}
+
+const dayMs = 86_400_000;
+
+/** @param bad stems of backups whose last verification failed: they count for nothing, and are kept for somebody to look at */
+export function planRetention(
+  backups: readonly Backup[],
+  rule: RetentionRule,
+  bad: ReadonlySet<string>,
+  now: Date,
+): RetentionPlan {
+  const newestFirst = [...backups].sort(
+    (one, other) => takenAt(other) - takenAt(one) || other.stem.localeCompare(one.stem),
+  );
+  const isSound = (backup: Backup): boolean => backup.intact && !bad.has(backup.stem);
+  const sound = newestFirst.filter(isSound);
+  const [newest] = sound;
+  const reference = Math.min(now.getTime(), newest === undefined ? now.getTime() : takenAt(newest));
+
+  const reasons = new Map<Backup, string[]>(newestFirst.map((backup) => [backup, []]));
+  const keep = (backup: Backup, reason: string): void => void reasons.get(backup)?.push(reason);
+
+  if (newest !== undefined) keep(newest, 'newest');
+  for (const backup of newestFirst) {
+    if (backup.pinned) keep(backup, 'pinned');
+    if (!isSound(backup)) keep(backup, 'damaged: kept to be looked at');
+  }
+  sound.slice(0, rule.keep_last).forEach((backup, index) => keep(backup, `last ${index + 1} of ${rule.keep_last}`));
+  for (const backup of sound) {
+    if (reference - takenAt(backup) < rule.keep_days * dayMs) keep(backup, `younger than ${rule.keep_days} days`);
+  }
+  keepNewestOfEach(
+    sound,
+    rule.keep_daily,
+    dayOf,
+    (period, count) => `newest of ${period}, daily ${count} of ${rule.keep_daily}`,
+    keep,
+  );
+  keepNewestOfEach(
+    sound,
+    rule.keep_weekly,
+    weekOf,
+    (period, count) => `newest of the week of ${period}, weekly ${count} of ${rule.keep_weekly}`,
+    keep,
+  );
+  keepNewestOfEach(
+    sound,
+    rule.keep_monthly,
+    monthOf,
+    (period, count) => `newest of ${period}, monthly ${count} of ${rule.keep_monthly}`,
+    keep,
+  );
+
+  return {
+    keep: newestFirst.flatMap((backup) => {
+      const why = reasons.get(backup) ?? [];
+      return why.length === 0 ? [] : [{ backup, reasons: why }];
+    }),
+    prune: newestFirst.filter((backup) => reasons.get(backup)?.length === 0),
+  };
+}
+
+/** Of the newest `count` periods that have a backup, the newest backup of each. Periods are in UTC, as the file names are. */
+function keepNewestOfEach(
+  newestFirst: readonly Backup[],
+  count: number,
+  periodOf: (time: Date) => string,
+  reason: (period: string, ordinal: number) => string,
+  keep: (backup: Backup, reason: string) => void,
+): void {
+  const seen = new Set<string>();
+  for (const backup of newestFirst) {
+    const period = periodOf(new Date(takenAt(backup)));
+    if (seen.has(period) || seen.size >= count) continue;
+    seen.add(period);
+    keep(backup, reason(period, seen.size));
+  }
+}
+
+const takenAt = (backup: Backup): number => Date.parse(backup.manifest.created_at);
+const dayOf = (time: Date): string => time.toISOString().slice(0, 10);
+const monthOf = (time: Date): string => time.toISOString().slice(0, 7);
+/** The Monday it belongs to. */
+const weekOf = (time: Date): string => dayOf(new Date(time.getTime() - ((time.getUTCDay() + 6) % 7) * dayMs));
+
+export interface RetentionEvidence {
+  readonly backups: readonly Backup[];
+  readonly bad: ReadonlySet<string>;
+  /** Stems of backups whose manifest is damaged. */
+  readonly illegible?: readonly string[];
+  /** Since when the database is known to be damaged. */
+  readonly damagedSince: Date | undefined;
+  /** How the last backup of it ended, in any run. */
+  readonly lastBackupOutcome: string | undefined;
+  /** When the operator last said that what stood open is settled. */
+  readonly acknowledgedAt: Date | undefined;
+  readonly now: Date;
+}
+
+/** A gap this much longer than the usual one, and at least so long, may be a clock that jumped. */
+const gapFactor = 10;
+const gapMs = 8 * dayMs;
+
+/** Why nothing at all may be pruned now; undefined: retention may go on. Pure. */
+export function frozenBecause({
+  backups,
+  bad,
+  illegible = [],
+  damagedSince,
+  lastBackupOutcome,
+  acknowledgedAt,
+  now,
+}: RetentionEvidence): string | undefined {
+  if (damagedSince !== undefined) return `the database is damaged since ${damagedSince.toISOString()}`;
+  if (lastBackupOutcome !== undefined && lastBackupOutcome !== 'succeeded')
+    return `its newest backup did not succeed (${lastBackupOutcome})`;
+  const [unreadable] = illegible;
+  if (unreadable !== undefined)
+    return `the manifest of backup ${unreadable} is damaged: look at it, and delete the backup when it is of no use`;
+  const unsound = backups.filter((backup) => bad.has(backup.stem) || !backup.intact);
+  const [first] = unsound;
+  if (first !== undefined) return `backup ${first.stem} is damaged: look at it, and delete it when it is of no use`;
+  const marked = backups.find(
+    ({ manifest }) =>
+      manifest.anomaly !== undefined &&
+      (acknowledgedAt === undefined || Date.parse(manifest.created_at) > acknowledgedAt.getTime()),
+  );
+  if (marked !== undefined) {
+    return `backup ${marked.stem} is marked (${marked.manifest.anomaly ?? ''}): if that is as it should be, run \`debuggle-maintenance ack ${marked.manifest.database}\``;
+  }
+  const times = backups.map(takenAt).sort((one, other) => other - one);
+  const [newest] = times;
+  if (newest !== undefined && newest > now.getTime() + 60_000)
+    return `its newest backup is from the future (${new Date(newest).toISOString()}): is the clock right?`;
+  const gaps = times.slice(1).map((time, index) => (times[index] ?? time) - time);
+  const usual = median(gaps.slice(3));
+  const jump = gaps.slice(0, 3).findIndex((gap) => usual !== undefined && gap > gapMs && gap > usual * gapFactor);
+  // The backup after the gap: once acknowledged, the gap stays so, whatever comes later.
+  if (jump !== -1 && acknowledgedBefore(acknowledgedAt, times[jump])) {
+    return `there are ${Math.round((gaps[jump] ?? 0) / dayMs)} days between its newest backups: the clock may have jumped; waiting for three in a row that are close together`;
+  }
+  return undefined;
+}
+
+function acknowledgedBefore(acknowledgedAt: Date | undefined, time: number | undefined): boolean {
+  return acknowledgedAt === undefined || time === undefined || acknowledgedAt.getTime() < time;
+}
+
+function median(values: readonly number[]): number | undefined {
+  return [...values].sort((one, other) => one - other)[Math.floor(values.length / 2)];
+}

@@ -1,0 +1,31 @@
+/** What stops a job before it starts. Pure: what the kind declares and what has happened so far in; a reason out, or nothing. */
+import type { JobReport } from '../jobs/outcome.js';
+
+export interface GateQuestion {
+  readonly kind: { readonly needsSoundBackup: boolean; readonly touches: 'nothing' | 'backups' | 'database' };
+  /** The jobs of this run on this database that are over. */
+  readonly before: readonly JobReport[];
+  /** Since when the database is known to be damaged, from earlier runs. */
+  readonly damagedSince: Date | undefined;
+  /** When the schedule's window closes; null: it has none. */
+  readonly windowEnd: Date | null;
+  readonly now: Date;
+}
+
+/**
+ * A failed or damaged backup stops what writes to the database and what deletes backups; damage, found now or known from before, stops
+ * them too. Checking, measuring and reporting always go on.
+ */
+export function closedBecause({ kind, before, damagedSince, windowEnd, now }: GateQuestion): string | undefined {
+  if (windowEnd !== null && now >= windowEnd) return `the schedule's window closed at ${windowEnd.toISOString()}`;
+  if (!kind.needsSoundBackup) return undefined;
+  const damaged = before.find((report) => report.outcome === 'damaged');
+  if (damaged !== undefined) return `${damaged.job} found damage in this run`;
+  const backup = before.find((report) => report.job === 'backup' && report.outcome !== 'succeeded');
+  if (backup !== undefined)
+    return `the backup of this run ${backup.outcome === 'skipped' ? 'was skipped' : `ended as ${backup.outcome}`}`;
+  const checked = before.some(({ job, outcome }) => ['backup', 'integrity'].includes(job) && outcome === 'succeeded');
+  // A full check that passed in this very run is newer than what history says; a quick one overrules nothing.
+  if (damagedSince !== undefined && !checked) return `the database is damaged since ${damagedSince.toISOString()}`;
+  return undefined;
+}

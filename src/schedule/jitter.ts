@@ -1,0 +1,11 @@
+/** Spreads the starts of many installations, so that they do not all read one disk array at 02:00. */
+import { createHash } from 'node:crypto';
+
+/**
+ * How much later than its slots this schedule starts: at least 0, below `jitterMs`, whole milliseconds. The same seed (one for each
+ * installation) and schedule always give the same delay, so a restart moves nothing.
+ */
+export function stableDelay(seed: string, schedule: string, jitterMs: number): number {
+  const fraction = createHash('sha256').update(`${seed}/${schedule}`).digest().readUIntBE(0, 6) / 2 ** 48;
+  return Math.floor(fraction * jitterMs);
+}

@@ -1,0 +1,101 @@
+/** The dry run: what each job of a schedule would do now, and why. It takes no lock and changes nothing. */
+import type { Engine, Session } from '../engine/engine.js';
+import { toJobError } from '../errors.js';
+import type { JobContext, Logger, Past, Recorder } from '../jobs/job.js';
+import { type DatabaseKindName, databaseKinds, isDatabaseKind } from '../jobs/registry.js';
+import type { Listed } from '../jobs/targets.js';
+import { closedBecause } from './gate.js';
+import type { RunnableSchedule } from './run.js';
+
+export interface PlannedDatabase {
+  readonly database: string;
+  readonly jobs: readonly { readonly job: string; readonly plan: string }[];
+}
+
+/** What nobody shall remember of a dry run. */
+const forget: Recorder = {
+  directory: () => undefined,
+  identity: () => undefined,
+  sample: () => undefined,
+  verification: () => undefined,
+  intent: () => undefined,
+};
+
+export async function planRun(
+  { engine, history, log }: { engine: Engine; history: Past; log: Logger },
+  { schedule, targets }: { schedule: RunnableSchedule; targets: readonly Listed[] },
+): Promise<PlannedDatabase[]> {
+  const planned: PlannedDatabase[] = [];
+  for (const listed of targets) {
+    const session = engine.session(listed.target.name);
+    const jobs: { job: string; plan: string }[] = [];
+    try {
+      for (const kind of schedule.jobs) {
+        if (!isDatabaseKind(kind)) jobs.push({ job: kind, plan: 'write the report of the run' });
+        else jobs.push({ job: kind, plan: await planJob(kind, { schedule, listed, session, history, log }) });
+      }
+    } finally {
+      await session.close();
+    }
+    planned.push({ database: listed.target.name, jobs });
+  }
+  return planned;
+}
+
+async function planJob(
+  kind: DatabaseKindName,
+  {
+    schedule,
+    listed,
+    session,
+    history,
+    log,
+  }: { schedule: RunnableSchedule; listed: Listed; session: Session; history: Past; log: Logger },
+): Promise<string> {
+  const { target, options } = listed;
+  const backsUpFirst = schedule.jobs.includes('backup') || schedule.jobs.includes('integrity');
+  const damagedSince = backsUpFirst ? undefined : history.damagedSince(target.name);
+  const closed = closedBecause({
+    kind: databaseKinds[kind],
+    before: [],
+    damagedSince,
+    windowEnd: null,
+    now: new Date(),
+  });
+  if (closed !== undefined) return `skip: ${closed}`;
+  const context: Omit<JobContext<unknown>, 'options'> = {
+    target,
+    allOptions: options,
+    schedule: schedule.name,
+    runId: 'dry-run',
+    planned: schedule.jobs,
+    notes: {},
+    session,
+    beside: session,
+    secondOpinion: () => session,
+    past: history,
+    record: forget,
+    log,
+    progress: () => undefined,
+    now: () => new Date(),
+    pause: () => Promise.resolve(),
+  };
+  try {
+    switch (kind) {
+      case 'backup':
+        return await databaseKinds.backup.plan({ ...context, options: options.backup });
+      case 'integrity':
+        return await databaseKinds.integrity.plan({ ...context, options: options.integrity });
+      case 'analyze':
+        return await databaseKinds.analyze.plan({ ...context, options: options.analyze });
+      case 'verify':
+        return await databaseKinds.verify.plan({ ...context, options: options.verify });
+      case 'retention':
+        return await databaseKinds.retention.plan({ ...context, options: options.retention });
+      case 'health':
+        return await databaseKinds.health.plan({ ...context, options: options.health });
+    }
+  } catch (error) {
+    return `would fail: ${toJobError(error).message}`;
+  }
+}

@@ -1,0 +1,37 @@
+/**
+ * What the rows of an integrity check mean. Pure.
+ *
+ * Not every row speaks of damage: SQLite also reports values that break a constraint (an application's matter: the file is sound), and
+ * pages that it could not read (the storage's matter: one transient EIO makes a healthy file look corrupt).
+ */
+export interface Findings {
+  /** The structure of the file is damaged, or an index disagrees with its table. */
+  readonly damage: readonly string[];
+  /** The storage failed while the check ran: says nothing about the database. */
+  readonly unreadable: readonly string[];
+  /**
+   * What is the application's to mend: values that break the schema's constraints, a full-text index that is behind its content (FTS has
+   * a `rebuild` for that) or whose content is gone. Reported, never damage.
+   */
+  readonly constraints: readonly string[];
+}
+
+/** What the pages say comes in one row under this heading, a line each. It never contains a name, which could say anything. */
+const pageHeading = /^\*\*\* in database \w+ \*\*\*\n/;
+const unreadable = /error code=|unable to get the page/i;
+const constraint =
+  /^(?:NULL value in|CHECK constraint failed in|(?:NUMERIC|TEXT|BLOB|INT|INTEGER|REAL|ANY|non-\w+) value in|(?:unable to validate the|malformed) inverted index)/i;
+
+/** Sorts what `PRAGMA integrity_check` or `quick_check` answered; the row `ok` is no finding. */
+export function classifyFindings(rows: readonly string[]): Findings {
+  const pages = rows
+    .filter((row) => pageHeading.test(row))
+    .flatMap((row) => row.replace(pageHeading, '').split('\n'))
+    .filter((line) => line !== '');
+  const others = rows.filter((row) => row !== 'ok' && !pageHeading.test(row));
+  return {
+    damage: [...pages.filter((line) => !unreadable.test(line)), ...others.filter((row) => !constraint.test(row))],
+    unreadable: pages.filter((line) => unreadable.test(line)),
+    constraints: others.filter((row) => constraint.test(row)),
+  };
+}

@@ -1,0 +1,70 @@
+/**
+ * The lock that keeps two processes from working on one database: an SQLite file held `BEGIN EXCLUSIVE`.
+ *
+ * The kernel frees it when its holder dies, however it dies. Nothing is written into it (an empty database, its journal in memory),
+ * so that it can be taken when the disk is full; who holds it is the kernel's word too, from /proc/locks.
+ */
+import { closeSync, constants, openSync, readFileSync, statSync } from 'node:fs';
+import Database from 'better-sqlite3';
+import { errorCodeOf, JobError, toFileError } from '../../errors.js';
+import { toDatabaseError } from '../result-codes.js';
+
+export interface HeldLock {
+  readonly path: string;
+  release(): void;
+}
+
+/** One try, without waiting. @throws JobError `lock-held`, naming the holder where it can be seen; `full`, `permission`, … */
+export function takeLock(path: string): HeldLock {
+  try {
+    // Not by SQLite, which would make it 0644.
+    closeSync(openSync(path, constants.O_RDWR | constants.O_CREAT | constants.O_NOFOLLOW, 0o600));
+  } catch (error) {
+    throw toFileError(error, `cannot take the lock ${path}`);
+  }
+  let connection: Database.Database | undefined;
+  try {
+    connection = new Database(path, { fileMustExist: true, timeout: 0 });
+    connection.pragma('journal_mode = MEMORY');
+    connection.exec('BEGIN EXCLUSIVE');
+  } catch (error) {
+    connection?.close();
+    if (errorCodeOf(error)?.startsWith('SQLITE_BUSY') !== true) throw lockError(error, path);
+    const holder = holderOf(path);
+    throw new JobError(
+      'lock-held',
+      `${path} is held by ${holder === undefined ? 'another process, which cannot be seen from here' : `process ${holder}`}`,
+    );
+  }
+  const held = connection;
+  return {
+    path,
+    release: () => {
+      held.close();
+    },
+  };
+}
+
+/** The lock is an empty file: what looks like damage in it is storage that does not answer, and says nothing about the database. */
+function lockError(thrown: unknown, path: string): JobError {
+  const error = toDatabaseError(thrown, `cannot take the lock ${path}`);
+  return error.code === 'damaged' ? new JobError('io', error.message, { cause: thrown }) : error;
+}
+
+/** The pid that holds a POSIX lock on this file, from /proc/locks; undefined when the kernel does not tell. */
+export function holderOf(path: string): number | undefined {
+  const inode = statSync(path, { throwIfNoEntry: false })?.ino;
+  if (inode === undefined) return undefined;
+  let locks: string;
+  try {
+    locks = readFileSync('/proc/locks', 'utf8');
+  } catch {
+    return undefined;
+  }
+  // 1: POSIX  ADVISORY  WRITE 4711 08:01:123456 1073741824 1073742335
+  for (const line of locks.split('\n')) {
+    const [, , , , pid = '', file = ''] = line.trim().split(/\s+/);
+    if (file.split(':')[2] === String(inode) && Number(pid) > 0) return Number(pid);
+  }
+  return undefined;
+}

@@ -1,0 +1,83 @@
+/** Durations and sizes: how people write them in the configuration, and how the program says them. It imports only zod. */
+import { z } from 'zod';
+
+const durationUnits: Readonly<Record<string, number>> = { ms: 1, s: 1000, m: 60_000, h: 3_600_000, d: 86_400_000 };
+const sizeUnits: Readonly<Record<string, number>> = {
+  B: 1,
+  kB: 1000,
+  MB: 1000 ** 2,
+  GB: 1000 ** 3,
+  TB: 1000 ** 4,
+  KiB: 1024,
+  MiB: 1024 ** 2,
+  GiB: 1024 ** 3,
+  TiB: 1024 ** 4,
+};
+
+function withUnit(
+  pattern: RegExp,
+  units: Readonly<Record<string, number>>,
+  example: string,
+): z.ZodType<number, string> {
+  return z
+    .string({ error: `a number with its unit is needed, such as ${example}` })
+    .regex(pattern, { error: `a number with its unit is needed, such as ${example}` })
+    .transform((text) => {
+      const [, amount = '', unit = ''] = pattern.exec(text) ?? [];
+      return Math.round(Number(amount) * (units[unit] ?? Number.NaN));
+    });
+}
+
+/** A duration such as `90s`, `10m`, `1.5h` or `30d`; milliseconds inside. */
+export const duration = (): z.ZodType<number, string> =>
+  withUnit(/^(\d+(?:\.\d+)?)(ms|s|m|h|d)$/, durationUnits, '30s, 10m, 2h or 1d');
+
+/** A duration that something waits for. Timers of Node.js go off at once when told to wait for more than 24.8 days. */
+export const timerDuration = (): z.ZodType<number, string> =>
+  duration().refine((ms) => ms <= 24 * 86_400_000, { error: 'at most 24d, or leave it out' });
+
+/** A size such as `64MiB` or `10GB`; bytes inside. */
+export const size = (): z.ZodType<number, string> =>
+  withUnit(/^(\d+(?:\.\d+)?)(B|kB|MB|GB|TB|KiB|MiB|GiB|TiB)$/, sizeUnits, '64MiB or 10GB');
+
+/** `1.2 GB`, `640 MB`, `12 kB`: powers of ten, as disks and `df -H` count. */
+export function formatBytes(bytes: number): string {
+  if (bytes < 1000) return `${bytes} B`;
+  for (const [unit, factor] of [
+    ['TB', 1e12],
+    ['GB', 1e9],
+    ['MB', 1e6],
+  ] as const) {
+    if (bytes >= factor) return `${(bytes / factor).toFixed(bytes >= factor * 100 ? 0 : 1)} ${unit}`;
+  }
+  return `${Math.round(bytes / 1000)} kB`;
+}
+
+/** `350 ms`, `4.2 s`, `3 min 20 s`, `5 h 10 min`, `12 d 4 h`. */
+export function formatDuration(ms: number): string {
+  if (ms < 1000) return `${Math.round(ms)} ms`;
+  const seconds = ms / 1000;
+  if (seconds < 60) return `${seconds.toFixed(1)} s`;
+  const parts: readonly (readonly [string, number])[] = [
+    ['d', 86_400],
+    ['h', 3600],
+    ['min', 60],
+    ['s', 1],
+  ];
+  const first = parts.findIndex(([, size]) => seconds >= size);
+  const [unit, length] = parts[first] ?? ['s', 1];
+  const rest = parts[first + 1];
+  const whole = Math.floor(seconds / length);
+  const remainder = rest === undefined ? 0 : Math.floor((seconds - whole * length) / rest[1]);
+  return remainder === 0 || rest === undefined ? `${whole} ${unit}` : `${whole} ${unit} ${remainder} ${rest[0]}`;
+}
+
+/** `20261123T020000Z`: UTC, for file names; sorts by time. */
+export function compactUtc(time: Date): string {
+  return `${time.toISOString().slice(0, 19).replace(/[-:]/g, '')}Z`;
+}
+
+/** `1 table`, `5 tables`. */
+export function counted(count: number, noun: string): string {
+  return `${count} ${noun}${count === 1 ? '' : 's'}`;
+}

@@ -1,0 +1,96 @@
+/**
+ * Proofs that take longer than a test may: `npm run stress -- all|PROOF… [--seconds 60] [--seed 1] [--directory DIR] [--keep]`. The proofs
+ * named share the seconds, preparations aside (0: each goes on until it has gone through everything it can; those that are random go on
+ * until they are stopped), and print what they covered. A broken promise ends with 1, names the point, and leaves everything as it was
+ * found. The same seed makes the same choices.
+ */
+import fs from 'node:fs';
+import os from 'node:os';
+import path from 'node:path';
+import { parseArgs } from 'node:util';
+import { proveCrash } from './crash.mjs';
+import { proveDisk } from './disk.mjs';
+import { proveOrphans } from './orphans.mjs';
+import { program } from './program.mjs';
+import { provePublish } from './publish.mjs';
+import { proveSignals } from './signals.mjs';
+
+/**
+ * @typedef {object} Options
+ * @property {string} directory empty; removed at the end
+ * @property {() => boolean} timeIsUp
+ * @property {() => number} random from 0 to 1, by the seed
+ * @property {(what: string) => void} say progress
+ */
+
+/** @type {Record<string, { about: string, prove: (options: Options) => Promise<string> }>} */
+const proofs = {
+  publish: { about: 'killed before every single file operation in the backup directory', prove: provePublish },
+  crash: { about: 'killed at random beside a writer, several times in a row', prove: proveCrash },
+  disk: { about: 'every single file operation fails: no space, I/O error', prove: proveDisk },
+  orphans: { about: 'only the parent is killed, at random', prove: proveOrphans },
+  signals: { about: 'SIGTERM and SIGINT at random', prove: proveSignals },
+};
+
+const { values, positionals } = parseArgs({
+  allowPositionals: true,
+  options: {
+    seconds: { type: 'string', default: '60' },
+    seed: { type: 'string', default: '1' },
+    directory: { type: 'string', default: os.tmpdir() },
+    keep: { type: 'boolean', default: false },
+  },
+});
+const chosen = positionals.join() === 'all' ? Object.keys(proofs) : positionals;
+if (chosen.length === 0) fail(`which proof? all, ${Object.keys(proofs).join(', ')}`);
+for (const name of chosen) {
+  if (!(name in proofs)) fail(`there is no proof ${name}, but ${Object.keys(proofs).join(', ')}`);
+}
+const seconds = Number(values.seconds);
+if (!(seconds >= 0)) fail(`--seconds takes a number, not ${values.seconds}`);
+if (!fs.existsSync(program)) fail('dist/daemon.js is missing: run npm run build first');
+
+for (const signal of /** @type {const} */ (['SIGINT', 'SIGTERM', 'SIGHUP'])) process.on(signal, () => process.exit(1));
+for (const name of chosen) {
+  const directory = fs.realpathSync(fs.mkdtempSync(path.join(values.directory, `debuggle-maintenance-stress-${name}-`)));
+  const began = performance.now();
+  // Making the sites is not counted: the time runs from the first look at it.
+  let until = Number.POSITIVE_INFINITY;
+  const timeIsUp = () => {
+    if (until === Number.POSITIVE_INFINITY && seconds > 0) until = performance.now() + (seconds * 1000) / chosen.length;
+    return performance.now() > until;
+  };
+  console.log(`${name}: ${proofs[name].about}`);
+  try {
+    const say = (/** @type {string} */ what) => process.stderr.isTTY && process.stderr.write(`\r\x1b[K  ${what}`);
+    const covered = await proofs[name].prove({ directory, timeIsUp, random: randomBy(Number(values.seed)), say });
+    say('');
+    console.log(`  kept its promises: ${covered}, in ${Math.round((performance.now() - began) / 1000)} s`);
+    if (!values.keep) fs.rmSync(directory, { recursive: true, force: true, maxRetries: 3 });
+  } catch (error) {
+    console.log(
+      `  BROKEN (everything is left in ${directory}): ${error instanceof Error ? error.message : String(error)}`,
+    );
+    process.exit(1);
+  }
+}
+
+/**
+ * mulberry32: a few lines, and the same on every machine.
+ * @param {number} seed
+ */
+function randomBy(seed) {
+  let state = seed >>> 0;
+  return () => {
+    state = (state + 0x6d2b79f5) >>> 0;
+    let mixed = Math.imul(state ^ (state >>> 15), state | 1);
+    mixed ^= mixed + Math.imul(mixed ^ (mixed >>> 7), mixed | 61);
+    return ((mixed ^ (mixed >>> 14)) >>> 0) / 2 ** 32;
+  };
+}
+
+/** @param {string} message */
+function fail(message) {
+  process.stderr.write(`${message}\n`);
+  process.exit(2);
+}

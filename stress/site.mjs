@@ -1,0 +1,150 @@
+/** What a proof works on: a database, a configuration, and the question whether all is as promised. */
+import fs from 'node:fs';
+import path from 'node:path';
+import { createDebuggleDatabase } from '../scripts/debuggle-database.mjs';
+import { examineBackups, findingsOf, runsOf } from '../test/helpers/aftermath.mjs';
+import { run, start } from './program.mjs';
+
+/** @typedef {{ journalMode: 'wal' | 'delete', compress: 'none' | 'gzip' }} Mode */
+/** @type {readonly Mode[]} */
+export const modes = [
+  { journalMode: 'wal', compress: 'none' },
+  { journalMode: 'delete', compress: 'gzip' },
+  { journalMode: 'wal', compress: 'gzip' },
+  { journalMode: 'delete', compress: 'none' },
+];
+
+/** @param {Mode} mode */
+function nameOf({ journalMode, compress }) {
+  return `${journalMode} mode, compression ${compress}`;
+}
+
+/**
+ * @typedef {object} Site
+ * @property {string} name
+ * @property {string} directory
+ * @property {string} database
+ * @property {string} backups
+ * @property {string} state
+ * @property {string} scratch
+ * @property {string} reports
+ * @property {(args: readonly string[], env?: NodeJS.ProcessEnv) => Promise<import('./program.mjs').Result>} run
+ * @property {(args: readonly string[], env?: NodeJS.ProcessEnv) => import('./program.mjs').Running} start
+ */
+
+/**
+ * Two backups are kept, so that each `daily` prunes one.
+ * @param {string} directory made
+ * @param {Mode & { rows?: number, sizeBytes?: number, shutdownTimeout?: string }} options
+ * @returns {Site}
+ */
+export function makeSite(directory, { journalMode, compress, rows, sizeBytes, shutdownTimeout = '10s' }) {
+  const at = (/** @type {string[]} */ ...names) => path.join(directory, ...names);
+  fs.mkdirSync(at('data'), { recursive: true, mode: 0o700 });
+  const database = at('data', 'logs.db');
+  createDebuggleDatabase(database, { journalMode, ...(rows && { rows }), ...(sizeBytes && { sizeBytes }) });
+  const farFromNow = new Date(Date.now() + 12 * 3_600_000);
+  const config = {
+    timezone: 'UTC',
+    state_directory: at('state'),
+    report_directory: at('reports'),
+    shutdown_timeout: shutdownTimeout,
+    log: { level: 'debug', file: at('log', 'maintenance.log') },
+    databases: { logs: { path: database, backup_directory: at('backups') } },
+    schedules: {
+      daily: {
+        cron: `${farFromNow.getUTCMinutes()} ${farFromNow.getUTCHours()} * * *`,
+        jobs: ['backup', 'integrity', 'analyze', 'retention', 'report'],
+      },
+    },
+    jobs: {
+      backup: { compress },
+      integrity: { confirm_after: '0s' },
+      retention: { keep_last: 2, keep_days: 0 },
+    },
+  };
+  const file = at('config.yaml');
+  fs.writeFileSync(file, JSON.stringify(config, null, 2), { mode: 0o600 });
+  return {
+    name: nameOf({ journalMode, compress }),
+    directory,
+    database,
+    backups: at('backups'),
+    state: at('state'),
+    scratch: at('state', 'scratch'),
+    reports: at('reports'),
+    run: (args, env) => run(['--config', file, ...args], env),
+    start: (args, env) => start(['--config', file, ...args], env),
+  };
+}
+
+export const daily = ['--run-now', 'daily', '--json'];
+
+/**
+ * A run that must succeed, and leave nothing unfinished behind.
+ * @param {Site} site
+ * @param {string} where
+ */
+export async function expectGoodRun(site, where) {
+  const result = await site.run(daily);
+  if (result.code !== 0)
+    throw new Error(
+      `${where}: the next run ended with ${result.code ?? result.signal}\n${result.stdout}${result.stderr}`,
+    );
+  expectWhole(site, where);
+  const { debris } = examineBackups(site.backups);
+  const scratch = fs.readdirSync(site.scratch);
+  if (debris.length + scratch.length > 0)
+    throw new Error(`${where}: the next run left ${[...debris, ...scratch].join(', ')}`);
+  return result;
+}
+
+/**
+ * Whatever bears a backup's name is one; answers the stems.
+ * @param {Site} site
+ * @param {string} where
+ */
+export function expectWhole(site, where) {
+  const { whole, half } = examineBackups(site.backups);
+  if (half.length > 0) throw new Error(`${where}: ${half.join('; ')}`);
+  return whole;
+}
+
+/**
+ * The program lists the whole backups, and nothing else.
+ * @param {Site} site
+ * @param {string} where
+ */
+export async function expectListed(site, where) {
+  const { stdout } = await site.run(['backups', '--json']);
+  /** @type {string[]} */
+  const listed = JSON.parse(stdout)[0].backups.map((/** @type {{ name: string }} */ { name }) => name);
+  const whole = expectWhole(site, where);
+  if (listed.toSorted().join() !== whole.join())
+    throw new Error(`${where}: ${listed.join()} are listed, ${whole.join()} are whole`);
+}
+
+/**
+ * @param {Site} site
+ * @param {string} where
+ */
+export function expectSoundDatabase(site, where) {
+  const findings = findingsOf(site.database);
+  if (findings.length > 0) throw new Error(`${where}: the database is damaged: ${findings.join('; ')}`);
+}
+
+/**
+ * Every run has ended, the killed ones as interrupted.
+ * @param {Site} site
+ * @param {number} most how many may have been interrupted
+ * @param {string} where
+ */
+export function expectRecorded(site, most, where) {
+  const runs = runsOf(site.state);
+  const odd = runs.filter(({ outcome }) => outcome !== 'succeeded' && outcome !== 'interrupted');
+  const interrupted = runs.length - odd.length - runs.filter(({ outcome }) => outcome === 'succeeded').length;
+  if (odd.length > 0)
+    throw new Error(`${where}: ${odd.map(({ run_id, outcome }) => `${run_id} ended as ${outcome}`).join(', ')}`);
+  if (interrupted > most) throw new Error(`${where}: ${interrupted} runs are recorded as interrupted, ${most} were`);
+  return interrupted;
+}

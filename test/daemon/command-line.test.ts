@@ -1,0 +1,206 @@
+/** The command line of the real program: exit codes, messages, and what the reading calls print. */
+import fs from 'node:fs';
+import { describe, expect, test } from 'vitest';
+import { createDebuggleDatabase } from '../../scripts/debuggle-database.mjs';
+import { contentOf, entriesOf, type Installation, install, reportOf } from '../helpers/installation.js';
+import { runProgram } from '../helpers/program.js';
+
+describe('a slip of the hand: exit 2, one line, and what was meant', () => {
+  test.for<[readonly string[], string]>([
+    [['statsu'], 'there is no command statsu: did you mean `status`?'],
+    [['--run-now', 'dialy'], 'did you mean daily?'],
+    [['--run-now', 'yearly-prune'], 'there are: hourly, daily, verify-backup'],
+    [['--run-now', 'daily', '--database', 'lgos'], 'did you mean logs?'],
+    [['status', '--database', 'lgos'], 'did you mean logs?'],
+    [['--database', 'lgos'], 'did you mean logs?'],
+    [['ack', 'lgos'], 'did you mean logs?'],
+    [['--dry-runs'], '(Did you mean --dry-run?)'],
+    [['--dry-run'], '--dry-run goes with --run-now SCHEDULE'],
+    [['--run-now', 'daily', '--wait', 'long'], '--wait takes a number of seconds'],
+    [['next', '-n', '0'], '-n takes a number from 1 to 1000'],
+    [['restore', '--to', 'x.db'], 'restore needs exactly one --database NAME'],
+    [['restore', '--database', 'logs'], 'restore needs --to FILE'],
+    [['keep', 'logs-2020'], 'there is no backup logs-2020'],
+  ])('%j', async ([args, message]) => {
+    const site = install({ rows: 0 });
+    const { code, stdout, stderr } = await site.run(args);
+    expect(stderr).toContain(message);
+    expect(stderr).not.toMatch(/^\s+at /m);
+    expect(stdout).toBe('');
+    expect(code).toBe(2);
+    expect(entriesOf(site.backupDirectory)).toEqual([]);
+  });
+});
+
+describe('the configuration', () => {
+  test('check-config finds no mistake in a right one: exit 0, and nothing is created', async () => {
+    const site = install({ rows: 0 });
+    const before = contentOf(site.workspace.directory);
+    const { code, stdout, stderr } = await site.run(['check-config']);
+    expect({ code, stderr }).toEqual({ code: 0, stderr: '' });
+    expect(stdout).toContain(`${site.file}: valid; 1 database`);
+    expect(contentOf(site.workspace.directory)).toEqual(before);
+  });
+
+  test.for([[['check-config']], [['--run-now', 'daily']], [['status']], [[]]])(
+    'with mistakes ends %j with 78, each mistake with line and column',
+    async ([args = []]) => {
+      const site = install({ rows: 0 });
+      fs.writeFileSync(
+        site.file,
+        'databases:\n  logs:\n    pth: ./logs.db\n    backup_directory: ./backups\nschedules:\n  daily: { cron: "0 2 * * *", jobs: [bakup] }\n',
+      );
+      const { code, stdout, stderr } = await site.run(args);
+      expect(code).toBe(78);
+      const said = `${stdout}${stderr}`.trimEnd().split('\n');
+      expect(said).toContainEqual(expect.stringContaining(`${site.file}:3:5: databases.logs.pth: `));
+      expect(said).toContainEqual(expect.stringMatching(/did you mean `path`\?/));
+      expect(said).toContainEqual(expect.stringMatching(/^.*:6:\d+: schedules\.daily\.jobs.*did you mean `backup`\?/));
+      expect(entriesOf(site.stateDirectory)).toEqual([]);
+    },
+  );
+
+  test('that is not there is named: exit 78', async () => {
+    const { code, stderr } = await runProgram(['--config', '/nowhere/config.yaml', 'status']);
+    expect(code).toBe(78);
+    expect(stderr).toContain('/nowhere/config.yaml');
+  });
+
+  test('that lists one file twice, by whatever path, is refused by all that works: exit 78', async () => {
+    const databases = { same: { path: './data/same.db', backup_directory: './other' } };
+    const site = install({ config: { databases } });
+    fs.linkSync(site.database, site.workspace.path('data', 'same.db'));
+    expect(await site.run(['check-config'])).toMatchObject({ code: 78 });
+    fs.rmSync(site.workspace.path('data', 'same.db'));
+    fs.symlinkSync('logs.db', site.workspace.path('data', 'same.db'));
+    for (const args of [['check-config'], ['--run-now', 'daily'], []]) {
+      const { code, stdout, stderr } = await site.run(args);
+      expect({ args, code }).toEqual({ args, code: 78 });
+      expect(`${stdout}${stderr}`).toContain('are one file');
+    }
+    expect(entriesOf(site.backupDirectory)).toEqual([]);
+  });
+});
+
+describe('a glob of databases', () => {
+  const tenants = (...names: string[]): Installation => {
+    const databases = { logs: undefined, tenants: { path: './data/*.db', backup_directory: './backups' } };
+    const site = install({ rows: 0, config: { databases } });
+    for (const name of names) createDebuggleDatabase(site.workspace.path('data', name), { rows: 20 });
+    return site;
+  };
+
+  test('makes each file a database of its own, by whose name it is reported, backed up and asked for', async () => {
+    const site = tenants('a.db', 'b.db', 'über uns.db');
+    const result = await site.run(['--run-now', 'daily', '--json']);
+    expect(result.code).toBe(0);
+    const names = ['tenants--a', 'tenants--b', 'tenants--%C3%BCber%20uns'];
+    expect(reportOf(result).databases.map(({ name }) => name)).toEqual(names);
+    expect(site.backups().map(({ stem }) => stem.replace(/-\d{8}T\d{6}Z-daily$/, ''))).toEqual(names.sort());
+    const one = reportOf(await site.run(['--run-now', 'daily', '--database', 'tenants--b', '--json']));
+    expect(one.databases.map(({ name }) => name)).toEqual(['tenants--b']);
+    expect((await site.run(['--run-now', 'daily', '--database', 'tenants--c'])).code).toBe(2);
+    expect((await site.run(['ack', 'tenants'])).stdout).toMatch(/^tenants--a: .*\ntenants--b: .*\ntenants--%C3/);
+  });
+
+  test('that matches nothing is a failure, and the other databases are worked on', async () => {
+    const databases = { tenants: { path: './data/tenants/*.db', backup_directory: './other' } };
+    const site = install({ config: { databases } });
+    const result = await site.run(['--run-now', 'daily', '--json']);
+    expect(result.code).toBe(1);
+    expect(reportOf(result).databases.map(({ name, outcome }) => [name, outcome])).toEqual([
+      ['tenants', 'failed'],
+      ['logs', 'succeeded'],
+    ]);
+  });
+
+  test('in which two files would have one name, or another database is listed, is refused: exit 78', async () => {
+    const site = tenants('a.db', 'A.db');
+    const alike = await site.run(['check-config']);
+    expect(alike.code).toBe(78);
+    expect(alike.stdout).toContain('would both be called tenants--');
+
+    const databases = { tenants: { path: './data/*.db', backup_directory: './other' } };
+    const overlapping = await install({ config: { databases } }).run(['check-config']);
+    expect(overlapping.code).toBe(78);
+    expect(overlapping.stdout).toContain('are one file');
+  });
+});
+
+describe('the reading calls', () => {
+  test('print exactly one JSON document with --json, and nothing else', async () => {
+    const site = install();
+    const logged = (): string => fs.readFileSync(site.logFile, 'utf8');
+    for (const args of [
+      ['--run-now', 'daily'],
+      ['--run-now', 'hourly'],
+    ]) {
+      const { code, stdout, stderr } = await site.run([...args, '--json']);
+      expect(code).toBe(0);
+      expect(() => JSON.parse(stdout) as unknown).not.toThrow();
+      expect(stderr).toContain('"msg":"run finished"');
+    }
+    const log = logged();
+    for (const args of [
+      ['status', '--json'],
+      ['--json', 'backups'],
+      ['next', '--json'],
+      ['--json', 'report'],
+      ['check-config', '--json'],
+      ['--run-now', 'daily', '--dry-run', '--json'],
+    ]) {
+      const { code, stdout, stderr } = await site.run(args);
+      expect({ args, code, stderr }).toEqual({ args, code: 0, stderr: '' });
+      expect(() => JSON.parse(stdout) as unknown).not.toThrow();
+    }
+    expect(logged()).toBe(log);
+  });
+
+  test('are readable without it: status, backups, report, next', async () => {
+    const site = install();
+    expect((await site.run(['report'])).code).toBe(1);
+    expect((await site.run(['status'])).stdout).toMatch(/^logs +\S.* none +none$/m);
+    await site.run(['--run-now', 'daily']);
+    const { stem } = site.backup();
+    const status = (await site.run(['status'])).stdout;
+    expect(status).toMatch(/^no open problems$/m);
+    expect(status).toMatch(/^logs +\d+ kB +[\d.]+ m?s ago +none$/m);
+    expect(status).toMatch(/^daily +[\d.]+ m?s ago +succeeded +\d{4}-/m);
+    expect((await site.run(['backups'])).stdout).toMatch(
+      new RegExp(`^ +${stem} +618 kB +integrity_check +newest`, 'm'),
+    );
+    expect((await site.run(['report'])).stdout).toContain(stem);
+  });
+
+  test('next tells the coming runs in the configured zone, in order', async () => {
+    const site = install({ rows: 0, config: { timezone: 'Asia/Tokyo' } });
+    const { code, stdout } = await site.run(['next', '-n', '30']);
+    expect(code).toBe(0);
+    const [, ...rows] = stdout.trimEnd().split('\n');
+    expect(rows).toHaveLength(30);
+    const times = rows.map((row) => /^\w{3} (\d{4}-\d\d-\d\d \d\d:\d\d) Asia\/Tokyo/.exec(row)?.[1] ?? '');
+    expect(times).toEqual([...times].sort());
+    for (const row of rows.filter((each) => each.includes(' daily '))) expect(row).toContain(' 02:00 Asia/Tokyo');
+    expect(rows.filter((row) => row.includes(' daily ')).length).toBeGreaterThan(0);
+  });
+
+  test('change nothing and create nothing, a dry run included', async () => {
+    const site = install();
+    const before = contentOf(site.workspace.directory);
+    for (const args of [['status'], ['backups'], ['next'], ['check-config'], ['--run-now', 'daily', '--dry-run']]) {
+      expect({ args, code: (await site.run(args)).code }).toEqual({ args, code: 0 });
+      expect(contentOf(site.workspace.directory)).toEqual(before);
+    }
+  });
+
+  test('a dry run says what each job would do, also where it would fail', async () => {
+    const site = install();
+    const { stdout } = await site.run(['--run-now', 'daily', '--dry-run']);
+    expect(stdout).toMatch(
+      /^logs\n {2}backup: copy 618 kB to .*\n {2}integrity: .*\n {2}analyze: .*\n {2}retention: .*\n {2}report: /,
+    );
+    fs.rmSync(site.database);
+    const missing = await site.run(['--run-now', 'daily', '--dry-run']);
+    expect(missing.stdout).toContain('backup: would fail: database');
+  });
+});

@@ -1,0 +1,196 @@
+/**
+ * `kill -9` of the whole process group in the middle of a daily run: before single file operations in the backup directory, where a
+ * backup is published, and at any moment beside a writer. `npm run stress -- publish crash` goes through all of them.
+ */
+import fs from 'node:fs';
+import path from 'node:path';
+import { setTimeout as wait } from 'node:timers/promises';
+import { describe, expect, type TestContext, test } from 'vitest';
+import { examineBackups, findingsOf, runsOf } from '../helpers/aftermath.mjs';
+import { type Fault, faultEnvironment, readFaultLog } from '../helpers/fault.js';
+import { copyAsOf, entriesOf, type Installation, install } from '../helpers/installation.js';
+import { startProgram } from '../helpers/program.js';
+import { acknowledgedRowsPresent, startWriter } from '../helpers/writer.js';
+
+const daily = ['--run-now', 'daily', '--json'];
+/** Two backups are kept: the oldest of three is pruned by each run, in the steady state. */
+const retention = { keep_last: 2, keep_days: 0 };
+
+type Operation = NonNullable<Fault['operations']>[number];
+/** What changes anything on disk. Killed before any other call, a run leaves the same as before the next of these. */
+const operations: readonly Operation[] = ['write', 'fsync', 'ftruncate', 'link', 'rename', 'unlink'];
+
+interface Call {
+  readonly operation: string;
+  readonly path: string;
+}
+
+/** Files of other people, which look like a backup: never listed, never touched. */
+const lookalike = 'logs-20200101T000000Z-daily.db';
+
+describe('a daily run killed before a file operation in the backup directory', () => {
+  test('leaves whole backups only, and the next run cleans up: from the first fsync of the publication on, each', async (context) => {
+    const sites = await Promise.all([1, 2].map(() => steady({ compress: 'none' })));
+    await sweep(context, sites, (calls) => [
+      ...thinned(publicationOf(calls), 2),
+      ...range(publicationOf(calls), calls.length),
+    ]);
+  }, 180_000);
+
+  test('the same with compressed backups, until the backup has its name', async (context) => {
+    const sites = [await steady({ compress: 'gzip' })];
+    await sweep(context, sites, (calls) => [1, linkingOf(calls) - 3, linkingOf(calls), linkingOf(calls) + 1]);
+  }, 120_000);
+});
+
+describe('a daily run killed at any moment', () => {
+  test.for(['wal', 'delete'] as const)(
+    'in %s mode, beside a writer, loses no acknowledged row and leaves whole backups only',
+    async (journalMode) => {
+      const site = install({ rows: 200, journalMode, config: { jobs: { retention } } });
+      const ackFile = site.workspace.path('acknowledged');
+      expect((await site.run(daily)).code).toBe(0);
+      const writer = await startWriter({ path: site.database, rate: 100, ackFile });
+      for (const afterMs of [0, 100]) {
+        const run = site.start(daily);
+        await run.waitForLog(({ msg, job }) => msg === 'job started' && job === 'backup');
+        // Not synchronisation: the moment is the point, and any will do.
+        await wait(afterMs);
+        run.killGroup();
+        await run.exited;
+        expect(examineBackups(site.backupDirectory).half).toEqual([]);
+      }
+      expect((await site.run(daily)).code).toBe(0);
+      const measures = await writer.stop();
+
+      expectCleanedUp(site);
+      expect(measures.errors).toEqual([]);
+      const { acknowledged, missing } = acknowledgedRowsPresent(site.database, ackFile);
+      expect(acknowledged).toBeGreaterThan(20);
+      expect(missing).toEqual([]);
+      expect(findingsOf(site.database)).toEqual([]);
+      const outcomes = runsOf(site.stateDirectory).map(({ outcome }) => outcome);
+      expect(outcomes.filter((outcome) => outcome !== 'succeeded' && outcome !== 'interrupted')).toEqual([]);
+      expect(outcomes).toContain('interrupted');
+    },
+  );
+});
+
+/** An installation with two backups, as many as are kept. */
+async function steady({ compress }: { compress: 'none' | 'gzip' }): Promise<Installation> {
+  const site = install({ rows: 20, config: { jobs: { retention, backup: { compress } } } });
+  expect((await site.run(daily)).code).toBe(0);
+  copyAsOf(site.backup(), 1);
+  fs.writeFileSync(path.join(site.backupDirectory, lookalike), 'not ours');
+  return site;
+}
+
+/** Kills a run before each call chosen, and lets the next one recover; the work is shared by the installations, which are alike. */
+async function sweep(
+  context: TestContext,
+  sites: readonly Installation[],
+  choose: (calls: readonly Call[]) => readonly number[],
+): Promise<void> {
+  const [first] = sites;
+  if (first === undefined) throw new Error('there is nothing to sweep');
+  const counted = await runWithFault(context, first, 'COUNT');
+  expect(counted.code).toBe(0);
+  const queue = [...choose(counted.calls)];
+  const listed = new Set<string>();
+  await Promise.all(
+    sites.map(async (site) => {
+      let kills = 0;
+      for (let at = queue.shift(); at !== undefined; at = queue.shift()) {
+        await killAndRecover(context, site, at, listed);
+        kills += 1;
+      }
+      expect(kills).toBeGreaterThan(0);
+      const outcomes = runsOf(site.stateDirectory).map(({ outcome }) => outcome);
+      expect(outcomes.filter((outcome) => outcome === 'interrupted')).toHaveLength(kills);
+      expect(outcomes.filter((outcome) => outcome !== 'interrupted' && outcome !== 'succeeded')).toEqual([]);
+      expect(fs.readFileSync(path.join(site.backupDirectory, lookalike), 'utf8')).toBe('not ours');
+      expect(findingsOf(site.database)).toEqual([]);
+    }),
+  );
+}
+
+/** @param listed what was seen to be listed rightly already: the same kinds of files need not be asked about again */
+async function killAndRecover(
+  context: TestContext,
+  site: Installation,
+  at: number,
+  listed: Set<string>,
+): Promise<void> {
+  const before = examineBackups(site.backupDirectory).whole.at(-1);
+  const { code, signal, calls } = await runWithFault(context, site, 'KILLGROUP', at);
+  const where = `killed before call ${at}: ${calls.at(-1)?.operation ?? ''} ${calls.at(-1)?.path ?? ''}`;
+  expect({ code, signal, calls: calls.length }, where).toEqual({ code: null, signal: 'SIGKILL', calls: at });
+
+  const { whole, half, debris } = withoutLookalike(site);
+  expect(half, where).toEqual([]);
+  expect(whole, where).toContain(before);
+  const kinds = [whole.length, ...debris.map((name) => name.replace(/[0-9a-f]{16}|\d{8}T\d{6}Z/, ''))].join(' ');
+  if (!listed.has(kinds)) {
+    listed.add(kinds);
+    expect(await listedBackups(site), where).toEqual([...whole].reverse());
+  }
+
+  const next = await site.run(daily);
+  expect(next.code, `${where}\n${next.stdout}${next.stderr}`).toBe(0);
+  expectCleanedUp(site, where);
+  expect(examineBackups(site.backupDirectory).whole, where).toContain(whole.at(-1));
+}
+
+async function runWithFault(context: TestContext, site: Installation, action: 'COUNT' | 'KILLGROUP', at = 1) {
+  const log = site.workspace.path('calls');
+  const counter = site.workspace.path('counter');
+  for (const file of [log, counter]) fs.rmSync(file, { force: true });
+  const env = faultEnvironment(context, { match: site.backupDirectory, operations, action, at, counter, log });
+  const exit = await startProgram(['--config', site.file, ...daily], { env }).exited;
+  return { ...exit, calls: readFaultLog(log) };
+}
+
+function expectCleanedUp(site: Installation, where = ''): void {
+  const { half, debris } = withoutLookalike(site);
+  expect({ half, debris, scratch: entriesOf(path.join(site.stateDirectory, 'scratch')) }, where).toEqual({
+    half: [],
+    debris: [],
+    scratch: [],
+  });
+}
+
+function withoutLookalike(site: Installation): ReturnType<typeof examineBackups> {
+  const found = examineBackups(site.backupDirectory);
+  return { ...found, half: found.half.filter((reason) => reason !== `${lookalike}: it has no manifest`) };
+}
+
+async function listedBackups(site: Installation): Promise<string[]> {
+  const { stdout } = await site.run(['backups', '--json']);
+  const catalogue: unknown = JSON.parse(stdout);
+  if (!Array.isArray(catalogue)) throw new Error(`not a catalogue: ${stdout}`);
+  return catalogue.flatMap((database: { readonly backups: readonly { readonly name: string }[] }) =>
+    database.backups.map(({ name }) => name),
+  );
+}
+
+/** The number of the call with which publishing begins: the first fsync of the finished file, which is the last one under that name. */
+function publicationOf(calls: readonly Call[]): number {
+  const published = calls.findLast(({ operation }) => operation === 'link')?.path;
+  const at = calls.findLastIndex(({ operation, path: file }) => operation === 'fsync' && file === published);
+  expect(at).toBeGreaterThan(0);
+  return at + 1;
+}
+
+/** The number of the call that gives the backup its name. */
+function linkingOf(calls: readonly Call[]): number {
+  return calls.findLastIndex(({ operation }) => operation === 'link') + 1;
+}
+
+/** Every so many of the calls before that one. */
+function thinned(before: number, count: number): number[] {
+  return Array.from({ length: count }, (_, index) => 1 + Math.floor((index * (before - 1)) / count));
+}
+
+function range(from: number, to: number): number[] {
+  return Array.from({ length: to - from + 1 }, (_, index) => from + index);
+}

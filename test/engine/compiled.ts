@@ -1,0 +1,22 @@
+/**
+ * Compiled modules of the program. Children are forked from `worker.js` beside the module that forks them, so what forks must be taken
+ * from dist/: in src/ there is only worker.ts. What works with it comes from there too, so that an error is of the one class that all of
+ * them know. The types are those of the sources.
+ */
+import type * as EngineModule from '../../src/engine/engine.js';
+import type * as ErrorsModule from '../../src/errors.js';
+import type * as HistoryModule from '../../src/history/history.js';
+import type * as QueueModule from '../../src/schedule/queue.js';
+import type * as RunModule from '../../src/schedule/run.js';
+import type * as LockModule from '../../src/sqlite/operations/lock.js';
+
+const compiled = (module: string): Promise<unknown> =>
+  import(/* @vite-ignore */ new URL(`../../dist/${module}`, import.meta.url).href);
+
+// tsc has made each from the source whose types are given.
+export const { Engine } = (await compiled('engine/engine.js')) as typeof EngineModule;
+export const { JobError } = (await compiled('errors.js')) as typeof ErrorsModule;
+export const { History } = (await compiled('history/history.js')) as typeof HistoryModule;
+export const { DatabaseQueue } = (await compiled('schedule/queue.js')) as typeof QueueModule;
+export const { runSchedule } = (await compiled('schedule/run.js')) as typeof RunModule;
+export const { holderOf, takeLock } = (await compiled('sqlite/operations/lock.js')) as typeof LockModule;

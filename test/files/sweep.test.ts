@@ -1,0 +1,52 @@
+import fs from 'node:fs';
+import { expect, test } from 'vitest';
+import { partialPath } from '../../src/files/names.js';
+import { discard } from '../../src/files/partial.js';
+import { sweep } from '../../src/files/sweep.js';
+import { workspace } from '../helpers/workspace.js';
+import { stemAt, storeBackup } from './backups.js';
+
+test('removes what an interrupted run has left, in every directory, and nothing else', () => {
+  const { directory, path } = workspace();
+  fs.mkdirSync(path('suspect'));
+  const ours = [
+    partialPath(directory, 'logs'),
+    `${partialPath(directory, 'logs')}-journal`,
+    partialPath(path('suspect'), 'logs'),
+  ];
+  const notOurs = [
+    partialPath(directory, 'logs-archive'),
+    path('.logs.lock'),
+    path('.logs-notes.partial'),
+    path('logs-notes.json'),
+    path(`${stemAt('20261120T020000Z')}.db`),
+  ];
+  for (const file of [...ours, ...notOurs]) fs.writeFileSync(file, '{}');
+  storeBackup(directory, stemAt('20261121T020000Z'));
+  storeBackup(directory, stemAt('20261122T020000Z'));
+  fs.rmSync(path(`${stemAt('20261122T020000Z')}.db`));
+  const orphan = path(`${stemAt('20261122T020000Z')}.json`);
+  const before = all(directory);
+
+  const removed = sweep({ directories: [directory, path('suspect'), path('not-there')], database: 'logs' });
+  expect(removed.sort()).toEqual([...ours, orphan].sort());
+  expect(all(directory)).toEqual(before.filter((file) => !removed.includes(file)));
+  expect(sweep({ directories: [directory], database: 'logs' })).toEqual([]);
+});
+
+test('discards an unfinished file with what SQLite put beside it, and is content when it is gone', () => {
+  const { directory, path } = workspace();
+  const partial = partialPath(directory, 'logs');
+  for (const companion of ['', '-journal', '-wal', '-shm']) fs.writeFileSync(`${partial}${companion}`, '');
+  fs.writeFileSync(path('other'), '');
+  discard({ paths: [partial, path('gone')] });
+  expect(fs.readdirSync(directory)).toEqual(['other']);
+});
+
+function all(directory: string): string[] {
+  return fs
+    .readdirSync(directory, { recursive: true, withFileTypes: true })
+    .filter((entry) => entry.isFile())
+    .map((entry) => `${entry.parentPath}/${entry.name}`)
+    .sort();
+}
