@@ -11,8 +11,8 @@ const transfer = database.transaction((/** @type {number} */ round) => {
   for (let pair = 0; pair < 20; pair += 1) {
     const from = 1 + ((round * 31 + pair * 7919) % accounts);
     const to = 1 + ((round * 17 + pair * 104_729) % accounts);
-    move.run(-pair, `round ${round}`.padEnd(300, '.'), from);
-    move.run(pair, `round ${round}`.padEnd(300, '.'), to);
+    move.run(-pair, `round ${String(round).padStart(9, '0')}`.padEnd(300, '.'), from);
+    move.run(pair, `round ${String(round).padStart(9, '0')}`.padEnd(300, '.'), to);
   }
 });
 
