@@ -52,7 +52,9 @@ if (!fs.existsSync(program)) fail('dist/daemon.js is missing: run npm run build 
 
 for (const signal of /** @type {const} */ (['SIGINT', 'SIGTERM', 'SIGHUP'])) process.on(signal, () => process.exit(1));
 for (const name of chosen) {
-  const directory = fs.realpathSync(fs.mkdtempSync(path.join(values.directory, `debuggle-maintenance-stress-${name}-`)));
+  const directory = fs.realpathSync(
+    fs.mkdtempSync(path.join(values.directory, `debuggle-maintenance-stress-${name}-`)),
+  );
   const began = performance.now();
   // Making the sites is not counted: the time runs from the first look at it.
   let until = Number.POSITIVE_INFINITY;

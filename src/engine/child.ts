@@ -210,7 +210,7 @@ function interruption(signal: AbortSignal | undefined): JobError {
 function obituary(why: string, lastWords: string): JobError {
   const told = `the child process ${why}`;
   if (/better_sqlite3\.node|NODE_MODULE_VERSION|Could not locate the bindings/.test(lastWords)) {
-    const advice = "run `npm rebuild better-sqlite3` in the program's directory";
+    const advice = "run `npm run rebuild-addon` in the program's directory";
     return new JobError(
       'crashed',
       `${told}: better-sqlite3 does not load on this Node.js (${process.version}); ${advice}`,

@@ -14,6 +14,9 @@ export interface HeldLock {
   release(): void;
 }
 
+/** A connection that nothing refers to is collected and closed, and its lock with it: a lock lasts until it is released, or the process ends. */
+const held = new Set<Database.Database>();
+
 /** One try, without waiting. @throws JobError `lock-held`, naming the holder where it can be seen; `full`, `permission`, … */
 export function takeLock(path: string): HeldLock {
   try {
@@ -36,11 +39,13 @@ export function takeLock(path: string): HeldLock {
       `${path} is held by ${holder === undefined ? 'another process, which cannot be seen from here' : `process ${holder}`}`,
     );
   }
-  const held = connection;
+  const taken = connection;
+  held.add(taken);
   return {
     path,
     release: () => {
-      held.close();
+      held.delete(taken);
+      taken.close();
     },
   };
 }

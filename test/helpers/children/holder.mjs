@@ -26,5 +26,9 @@ switch (mode) {
   default:
     throw new TypeError(`unknown mode ${mode}`);
 }
-process.on('disconnect', () => process.exit());
+process.on('disconnect', () => {
+  // Named here so that it is not collected, and the lock with it, while we wait.
+  database.close();
+  process.exit();
+});
 process.send?.('holding');
