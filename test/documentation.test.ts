@@ -58,7 +58,7 @@ describe('every page', () => {
 
   test.each(pages)('%s names scripts of package.json only', (page) => {
     const { scripts } = parse(read('package.json')) as { scripts: Record<string, string> };
-    const named = [...read(page).matchAll(/npm run (?:--silent )?([a-z:]+)/g)].map(([, name = '']) => name);
+    const named = [...read(page).matchAll(/npm run (?:--silent )?([-a-z:]+)/g)].map(([, name = '']) => name);
     expect(named.filter((name) => !(name in scripts))).toEqual([]);
   });
 
