@@ -1,7 +1,7 @@
 /**
- * Proofs that take longer than a test may: `npm run stress -- all|PROOF… [--seconds 60] [--seed 1] [--directory DIR] [--keep]`. The proofs
+ * Proofs that take longer than a test may: `npm run stress -- all|PROOF… [--seconds 60] [--trials N] [--seed 1] [--directory DIR] [--keep]`. The proofs
  * named share the seconds, preparations aside (0: each goes on until it has gone through everything it can; those that are random go on
- * until they are stopped), and print what they covered. A broken promise ends with 1, names the point, and leaves everything as it was
+ * until they are stopped; `snapshot` until it has made N copies), and print what they covered. A broken promise ends with 1, names the point, and leaves everything as it was
  * found. The same seed makes the same choices.
  */
 import fs from 'node:fs';
@@ -14,11 +14,13 @@ import { proveOrphans } from './orphans.mjs';
 import { program } from './program.mjs';
 import { provePublish } from './publish.mjs';
 import { proveSignals } from './signals.mjs';
+import { proveSnapshot } from './snapshot.mjs';
 
 /**
  * @typedef {object} Options
  * @property {string} directory empty; removed at the end
  * @property {() => boolean} timeIsUp
+ * @property {number} trials how many copies; 0: as many as the time allows
  * @property {() => number} random from 0 to 1, by the seed
  * @property {(what: string) => void} say progress
  */
@@ -29,6 +31,7 @@ const proofs = {
   crash: { about: 'killed at random beside a writer, several times in a row', prove: proveCrash },
   disk: { about: 'every single file operation fails: no space, I/O error', prove: proveDisk },
   orphans: { about: 'only the parent is killed, at random', prove: proveOrphans },
+  snapshot: { about: 'copied beside a writer and checkpoints of every kind', prove: proveSnapshot },
   signals: { about: 'SIGTERM and SIGINT at random', prove: proveSignals },
 };
 
@@ -36,6 +39,7 @@ const { values, positionals } = parseArgs({
   allowPositionals: true,
   options: {
     seconds: { type: 'string', default: '60' },
+    trials: { type: 'string', default: '0' },
     seed: { type: 'string', default: '1' },
     directory: { type: 'string', default: os.tmpdir() },
     keep: { type: 'boolean', default: false },
@@ -48,6 +52,8 @@ for (const name of chosen) {
 }
 const seconds = Number(values.seconds);
 if (!(seconds >= 0)) fail(`--seconds takes a number, not ${values.seconds}`);
+const trials = Number(values.trials);
+if (!Number.isInteger(trials) || trials < 0) fail(`--trials takes a whole number, not ${values.trials}`);
 if (!fs.existsSync(program)) fail('dist/daemon.js is missing: run npm run build first');
 
 for (const signal of /** @type {const} */ (['SIGINT', 'SIGTERM', 'SIGHUP'])) process.on(signal, () => process.exit(1));
@@ -65,7 +71,13 @@ for (const name of chosen) {
   console.log(`${name}: ${proofs[name].about}`);
   try {
     const say = (/** @type {string} */ what) => process.stderr.isTTY && process.stderr.write(`\r\x1b[K  ${what}`);
-    const covered = await proofs[name].prove({ directory, timeIsUp, random: randomBy(Number(values.seed)), say });
+    const covered = await proofs[name].prove({
+      directory,
+      timeIsUp,
+      trials,
+      random: randomBy(Number(values.seed)),
+      say,
+    });
     say('');
     console.log(`  kept its promises: ${covered}, in ${Math.round((performance.now() - began) / 1000)} s`);
     if (!values.keep) fs.rmSync(directory, { recursive: true, force: true, maxRetries: 3 });

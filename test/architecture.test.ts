@@ -68,6 +68,7 @@ const besides: Readonly<Record<string, string>> = {
   'history/problems -> sqlite': 'it is a database of ours',
   'log/log -> jobs': 'the type of a logger',
   'service/systemd -> jobs': 'the type of a logger',
+  'sqlite/operations/raw-copy -> files': 'removing what was begun, as whoever writes files does',
   'sqlite/operations/snapshot -> files': 'the two bytes of a header that say which journal a copy uses',
 };
 

@@ -34,6 +34,9 @@ export async function runNow(options: RunNowOptions): Promise<number> {
   // On a terminal people read the summary, and the log file has the lines; elsewhere the lines are what is read.
   const onTerminal = process.stdout.isTTY && options.json !== true;
   const parts = openParts(config, options.json === true ? 'stderr' : onTerminal ? 'none' : 'stdout');
+  // Copying a database takes two.
+  parts.engine.anticipate();
+  parts.engine.anticipate();
   const stop = new AbortController();
   const onSignal = (signal: NodeJS.Signals): void => stop.abort(interrupted(signal));
   process.on('SIGTERM', onSignal).on('SIGINT', onSignal);

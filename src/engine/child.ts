@@ -2,10 +2,11 @@
  * One child process, seen from the host: forked, asked one thing at a time, killed at a deadline or when it takes too much memory.
  * SIGKILL is safe at any moment: SQLite rolls back, and our own files are whole or swept.
  */
-import { type ChildProcess, fork } from 'node:child_process';
+import type { ChildProcess } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import { JobError } from '../errors.js';
 import { formatBytes, formatDuration } from '../units.js';
+import { takeWorker } from './fork.js';
 import type { FromChild, ToChild } from './messages.js';
 import type { Progress } from './operations.js';
 
@@ -23,6 +24,7 @@ const unkillableMs = 5000;
 export class Child {
   readonly #process: ChildProcess;
   readonly #ready: Promise<void>;
+  #started = false;
   readonly exited: Promise<void>;
   /** Gone, or given up. */
   readonly over: Promise<void>;
@@ -37,14 +39,7 @@ export class Child {
   #requests = 0;
 
   constructor(private readonly limits: { readonly memoryBytes: number }) {
-    // Our pid goes with it: we may be gone before it can ask who its parent is.
-    this.#process = fork(new URL('./worker.js', import.meta.url), [String(process.pid)], {
-      serialization: 'advanced',
-      // stdout and stderr are not passed on: a child's last words (an abort, a stack) are kept for the message.
-      stdio: ['ignore', 'ignore', 'pipe', 'ipc'],
-      execArgv: ['--max-old-space-size=512'],
-      env: { ...process.env, NODE_OPTIONS: '' },
-    });
+    this.#process = takeWorker();
     let lastWords = '';
     this.#process.stderr?.setEncoding('utf8').on('data', (text: string) => {
       lastWords = (lastWords + text).slice(-2000);
@@ -77,13 +72,20 @@ export class Child {
     this.#process.on('message', (message) => {
       // Only our own child has the other end of this channel.
       const said = message as FromChild;
-      if (said.kind === 'ready') announceReady();
-      else this.#hear(said);
+      if (said.kind === 'ready') {
+        this.#started = true;
+        announceReady();
+      } else this.#hear(said);
     });
   }
 
   get alive(): boolean {
     return !this.#gone;
+  }
+
+  /** Ready to answer at once. */
+  get started(): boolean {
+    return this.#started;
   }
 
   /** Neither gone nor killed: only such a child may be asked again. */

@@ -34,11 +34,14 @@ export interface Session {
  */
 const longOperations: ReadonlySet<OperationName> = new Set<OperationName>([
   'snapshot',
+  'rawCopy',
+  'makeWhole',
   'prove',
   'checkLive',
   'drill',
   'gatherStatistics',
   'digest',
+  'syncFile',
   'compress',
   'unpack',
   'publish',
@@ -80,6 +83,11 @@ export class Engine {
       signal,
       this.limits.shortOperationMs ?? shortOperationMs,
     );
+  }
+
+  /** Starts a child for a session to come, which ends again when none takes it in time. */
+  anticipate(): void {
+    if (!this.#closed) this.#giveBack(this.#fork());
   }
 
   /** One operation in a session of its own. */
@@ -125,7 +133,9 @@ export class Engine {
   }
 
   #idleChild(): Child | undefined {
-    const idle = this.#idle.pop();
+    // One that is still starting only when there is no other.
+    const started = this.#idle.findIndex((child) => child.started);
+    const [idle] = this.#idle.splice(Math.max(0, started), 1);
     if (idle !== undefined) {
       clearTimeout(this.#timers.get(idle));
       this.#timers.delete(idle);
@@ -213,11 +223,11 @@ class ChildSession implements Session {
     this.#child = undefined;
     if (child?.usable !== true) return;
     try {
-      if (this.#locked)
-        await child.ask({ kind: 'unlock' }, { timeoutMs: 5000, signal: undefined, progress: undefined });
+      // Not stopped with the run: what it holds, others wait for.
+      await child.ask({ kind: 'reset' }, { timeoutMs: 5000, signal: undefined, progress: undefined });
       this.giveBack(child);
     } catch {
-      child.kill(new JobError('interrupted', 'it did not give its lock back'));
+      child.kill(new JobError('interrupted', 'it did not give back what it held'));
     }
   }
 

@@ -4,7 +4,8 @@ import type { JobErrorCode } from '../errors.js';
 export type ToChild =
   | { readonly kind: 'call'; readonly id: number; readonly operation: string; readonly request: unknown }
   | { readonly kind: 'lock'; readonly id: number; readonly path: string }
-  | { readonly kind: 'unlock'; readonly id: number };
+  /** Give back whatever this session has taken: the lock, a pinned database. */
+  | { readonly kind: 'reset'; readonly id: number };
 
 export type FromChild =
   | { readonly kind: 'ready' }

@@ -2,6 +2,7 @@
 import { illegibleManifests, listBackups } from '../files/catalog.js';
 import { claimDirectory } from '../files/directories.js';
 import { freeBytes } from '../files/disk-space.js';
+import { syncFile } from '../files/durable.js';
 import { expand } from '../files/expand.js';
 import { holdersOf } from '../files/holders.js';
 import { identify } from '../files/identify.js';
@@ -16,8 +17,11 @@ import { sweep } from '../files/sweep.js';
 import { gatherStatistics, publishStatistics } from '../sqlite/operations/analyze.js';
 import { checkLive } from '../sqlite/operations/check.js';
 import { drill } from '../sqlite/operations/drill.js';
+import { makeWhole } from '../sqlite/operations/make-whole.js';
 import { measure } from '../sqlite/operations/measure.js';
+import { pin, unpin } from '../sqlite/operations/pin.js';
 import { prove } from '../sqlite/operations/prove.js';
+import { rawCopy } from '../sqlite/operations/raw-copy.js';
 import { snapshot } from '../sqlite/operations/snapshot.js';
 
 /** Reports how far a long operation is. Units are the operation's own: pages. */
@@ -30,6 +34,10 @@ export const operations = {
   claimDirectory,
   freeBytes,
   holders: holdersOf,
+  pin,
+  rawCopy,
+  unpin,
+  makeWhole,
   snapshot,
   prove,
   checkLive,
@@ -38,6 +46,7 @@ export const operations = {
   gatherStatistics,
   publishStatistics,
   digest,
+  syncFile,
   compress,
   unpack,
   publish,

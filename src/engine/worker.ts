@@ -7,9 +7,9 @@ import { writeFileSync } from 'node:fs';
 import { constants, setPriority } from 'node:os';
 import { Worker } from 'node:worker_threads';
 import { JobError, toJobError } from '../errors.js';
-import { type HeldLock, takeLock } from '../sqlite/operations/lock.js';
+import type { HeldLock } from '../sqlite/operations/lock.js';
 import type { FromChild, ToChild } from './messages.js';
-import { type OperationName, operations, type Progress } from './operations.js';
+import type { OperationName, Progress } from './operations.js';
 
 process.umask(0o077);
 process.title = 'debuggle-maintenance worker';
@@ -19,7 +19,13 @@ stepBack();
 
 const parent = Number(process.argv[2]);
 const watchdog = new Worker(new URL('./watchdog.js', import.meta.url), { workerData: parent });
-await once(watchdog, 'message');
+// The thread starts while the rest is loaded.
+const [{ operations }, { takeLock }, { dropPin }] = await Promise.all([
+  import('./operations.js'),
+  import('../sqlite/operations/lock.js'),
+  import('../sqlite/operations/pin.js'),
+  once(watchdog, 'message'),
+]);
 
 let lock: HeldLock | undefined;
 process.on('message', (message) => {
@@ -46,7 +52,8 @@ async function answer(request: ToChild): Promise<unknown> {
     case 'lock':
       lock ??= takeLock(request.path);
       return undefined;
-    case 'unlock':
+    case 'reset':
+      dropPin();
       lock?.release();
       lock = undefined;
       return undefined;

@@ -29,6 +29,9 @@ const manifestSchema = z.object({
   page_size: z.int().positive(),
   /** Of the source: a restore sets it again. The backup itself always has `delete`. */
   journal_mode: z.string(),
+  /** How it was copied, and why so. */
+  snapshot_method: z.enum(['copy', 'api']).optional(),
+  snapshot_reason: z.string().optional(),
   application_id: z.int(),
   sqlite_version: z.string(),
   program_version: z.string(),

@@ -81,6 +81,8 @@ function common(
     page_count: snapshot.pageCount,
     page_size: snapshot.pageSize,
     journal_mode: snapshot.journalMode,
+    snapshot_method: snapshot.method,
+    snapshot_reason: snapshot.methodReason,
     application_id: snapshot.applicationId,
     sqlite_version: sqliteVersion,
     program_version: programVersion,

@@ -146,6 +146,8 @@ function resultOf(
       sha256: plain.sha256,
       rows,
       check: proof.integrity,
+      method: copy.snapshot.method,
+      methodReason: copy.snapshot.methodReason,
       snapshotMs: copy.snapshot.durationMs,
       pinnedMs: copy.snapshot.pinnedMs,
       proofMs: proof.durationMs,

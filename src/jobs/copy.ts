@@ -1,12 +1,22 @@
 /** Takes a copy of the live database and proves it: what `backup` publishes, and what `integrity` and `analyze` read without one. */
 import { JobError, toJobError } from '../errors.js';
 import { partialPath } from '../files/names.js';
+import type { Digest } from '../files/store.js';
 import type { CheckMode, Proof } from '../sqlite/operations/prove.js';
-import type { Snapshot } from '../sqlite/operations/snapshot.js';
+import type { Snapshot as ApiSnapshot } from '../sqlite/operations/snapshot.js';
 import { formatBytes } from '../units.js';
 import { confirmDamage, refuseUnreadable, secondLook, speaksOfDamage } from './confirm.js';
 import type { JobContext } from './job.js';
 import type { Located } from './locate.js';
+import { pinnedCopy } from './pinned-copy.js';
+
+export interface Snapshot extends ApiSnapshot {
+  readonly method: 'copy' | 'api';
+  /** What made it possible, or what stood in the way of the faster one. */
+  readonly methodReason: string;
+  /** Of the copy as it was written, where it was hashed on the way. */
+  readonly digest: Digest | null;
+}
 
 export interface Copy {
   readonly path: string;
@@ -33,18 +43,14 @@ export async function takeCopy(
   directory: string,
   rule: CopyRule,
 ): Promise<Copy> {
-  const { target, session, log } = context;
+  const { target, log } = context;
   await requireSpace(context, directory, located.sizeBytes);
   for (let attempt = 1; ; attempt += 1) {
     const path = partialPath(directory, target.name);
     try {
-      const snapshot = await session.call(
-        'snapshot',
-        { path: located.path, identity: located, destination: path, maxWalGrowthBytes: rule.maxWalGrowthBytes },
-        { progress: context.progress },
-      );
-      return { path, snapshot };
+      return { path, snapshot: await copyBy(context, located, path, rule) };
     } catch (error) {
+      await discardQuietly(context, [path]);
       const failure = toJobError(error);
       const { code, message } = failure;
       if (speaksOfDamage(code, located)) throw await secondLook(context, located, failure);
@@ -53,6 +59,29 @@ export async function takeCopy(
       await context.pause(retryPauseMs * attempt);
     }
   }
+}
+
+/** By the fastest way that is open. @throws JobError `refused` when the only one allowed is not */
+async function copyBy(
+  context: JobContext<unknown>,
+  located: Located,
+  destination: string,
+  rule: CopyRule,
+): Promise<Snapshot> {
+  const { target, session, allOptions } = context;
+  const { method } = allOptions.backup;
+  let methodReason = 'method: api';
+  if (method !== 'api') {
+    const copied = await pinnedCopy(context, located, destination, rule);
+    if (!('refused' in copied)) return copied;
+    methodReason = copied.refused;
+    if (method === 'copy') {
+      throw new JobError('refused', `${target.path} cannot be copied as a file: ${methodReason}; use \`method: auto\``);
+    }
+  }
+  const request = { path: located.path, identity: located, destination, maxWalGrowthBytes: rule.maxWalGrowthBytes };
+  const snapshot = await session.call('snapshot', request, { progress: context.progress });
+  return { ...snapshot, method: 'api', methodReason, digest: null };
 }
 
 /** @throws JobError `full`, naming the directory and both figures */

@@ -13,6 +13,12 @@ export const backupOptions = z.strictObject({
     .describe(
       'The check each copy must pass before it counts: integrity_check, or quick_check, which misses index entries that no longer match.',
     ),
+  method: z
+    .enum(['auto', 'copy', 'api'])
+    .default('auto')
+    .describe(
+      "How the live database is copied: `copy`, its files, while a read transaction keeps them consistent (Linux, local file systems); `api`, SQLite's backup API, page by page, several times as slow; `auto`, the first where it is seen to hold.",
+    ),
   max_wal_growth: size()
     .default(1024 ** 3)
     .describe('The backup is given up when the write-ahead log grows by more than this while it is copied.'),

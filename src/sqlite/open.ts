@@ -97,6 +97,14 @@ export function openCopyForScratchWork(path: string): Connection {
   return connection;
 }
 
+/** A connection to a copy of ours that is to be changed; the caller syncs it. */
+export function openCopyForWriting(path: string): Connection {
+  const connection = new Database(path, { fileMustExist: true });
+  harden(connection);
+  connection.pragma('synchronous = OFF');
+  return connection;
+}
+
 function harden(connection: Connection): void {
   connection.pragma('trusted_schema = OFF');
   connection.pragma('cell_size_check = ON');

@@ -34,7 +34,7 @@ test('what is compared and not waited for may be longer', () => {
 
 test('options left out have the defaults that config.example.yaml shows', () => {
   expect(jobsSchema.parse({})).toEqual({
-    backup: { compress: 'none', integrity: 'full', max_wal_growth: 1024 ** 3, attempts: 3 },
+    backup: { compress: 'none', integrity: 'full', method: 'auto', max_wal_growth: 1024 ** 3, attempts: 3 },
     integrity: { mode: 'full', confirm_after: 30_000 },
     analyze: { analysis_limit: 0 },
     verify: { older: 1, foreign_keys: true, assertions: [] },

@@ -55,7 +55,11 @@ describe('while another process moves amounts between rows as fast as it can', (
        SELECT i, 100, substr(hex(zeroblob(200)), 1, 300) FROM n;`,
       { journalMode: mode },
     );
-    const child = fork(path.join(import.meta.dirname, 'transfers.mjs'), [ws.path('live.db')], { execArgv: [] });
+    const child = fork(
+      path.join(import.meta.dirname, '..', 'helpers', 'children', 'transfers.mjs'),
+      [ws.path('live.db')],
+      { execArgv: [] },
+    );
     onTestFinished(() => void child.kill('SIGKILL'));
     await once(child, 'message');
     const notes = new Set<unknown>();

@@ -4,9 +4,10 @@
  * The kernel frees it when its holder dies, however it dies. Nothing is written into it (an empty database, its journal in memory),
  * so that it can be taken when the disk is full; who holds it is the kernel's word too, from /proc/locks.
  */
-import { closeSync, constants, openSync, readFileSync, statSync } from 'node:fs';
+import { closeSync, constants, openSync, statSync } from 'node:fs';
 import Database from 'better-sqlite3';
 import { errorCodeOf, JobError, toFileError } from '../../errors.js';
+import { kernelLocks } from '../kernel-locks.js';
 import { toDatabaseError } from '../result-codes.js';
 
 export interface HeldLock {
@@ -56,20 +57,8 @@ function lockError(thrown: unknown, path: string): JobError {
   return error.code === 'damaged' ? new JobError('io', error.message, { cause: thrown }) : error;
 }
 
-/** The pid that holds a POSIX lock on this file, from /proc/locks; undefined when the kernel does not tell. */
+/** The pid that holds a POSIX lock on this file; undefined when there is none, or the kernel does not tell. */
 export function holderOf(path: string): number | undefined {
   const inode = statSync(path, { throwIfNoEntry: false })?.ino;
-  if (inode === undefined) return undefined;
-  let locks: string;
-  try {
-    locks = readFileSync('/proc/locks', 'utf8');
-  } catch {
-    return undefined;
-  }
-  // 1: POSIX  ADVISORY  WRITE 4711 08:01:123456 1073741824 1073742335
-  for (const line of locks.split('\n')) {
-    const [, , , , pid = '', file = ''] = line.trim().split(/\s+/);
-    if (file.split(':')[2] === String(inode) && Number(pid) > 0) return Number(pid);
-  }
-  return undefined;
+  return kernelLocks()?.find((lock) => lock.inode === inode && lock.pid > 0)?.pid;
 }

@@ -1,5 +1,6 @@
 /**
- * The consistent copy of a live database: page for page, as of one moment, while others go on writing.
+ * The consistent copy of a live database through SQLite's backup API: page for page, as of one moment, while others go on writing. Works
+ * wherever SQLite does; where more is known of the files, pin.ts and raw-copy.ts are several times as fast.
  *
  * A read transaction is pinned first. Without it SQLite's backup starts anew at each commit of another process, and at 100 commits a
  * second never ends (30 s tried). With it: no restart, and writers in WAL mode are not blocked. In rollback-journal mode every
@@ -12,8 +13,8 @@ import { JobError, toFileError } from '../../errors.js';
 import { removeBegun } from '../../files/durable.js';
 import { setJournalBytes } from '../../files/header.js';
 import { type Connection, type Identity, openForReading } from '../open.js';
+import { beginPinned, type PinnedFacts } from '../pinned.js';
 import { toDatabaseError } from '../result-codes.js';
-import { emptySchemaSha256, numberPragma, schemaSha256 } from '../schema.js';
 
 export interface SnapshotRequest {
   readonly path: string;
@@ -23,14 +24,7 @@ export interface SnapshotRequest {
   readonly maxWalGrowthBytes: number;
 }
 
-export interface Snapshot {
-  /** When the pinned moment was: ISO 8601, UTC. */
-  readonly takenAt: string;
-  readonly pageCount: number;
-  readonly pageSize: number;
-  readonly journalMode: string;
-  readonly schemaSha256: string;
-  readonly applicationId: number;
+export interface Snapshot extends PinnedFacts {
   readonly walGrowthBytes: number;
   /** From pinning to the end of the pinned transaction: in rollback-journal mode, how long commits had to wait. */
   readonly pinnedMs: number;
@@ -54,20 +48,8 @@ export async function snapshot(
   let connection: Connection | undefined;
   try {
     connection = openForReading(path, request.identity);
-    const journalMode = String(connection.pragma('journal_mode', { simple: true }));
-    connection.exec('BEGIN');
-    connection.prepare('SELECT count(*) FROM sqlite_schema').get();
     const pinned = performance.now();
-    const facts = {
-      takenAt: new Date().toISOString(),
-      pageCount: numberPragma(connection, 'page_count'),
-      pageSize: numberPragma(connection, 'page_size'),
-      journalMode,
-      schemaSha256: schemaSha256(connection),
-      applicationId: numberPragma(connection, 'application_id'),
-    };
-    if (facts.schemaSha256 === emptySchemaSha256)
-      throw new JobError('not-a-database', `database ${path} has no table: it is not backed up as if it held data`);
+    const facts = beginPinned(connection, path);
     const walGrowthBytes = await copyPages(connection, request, facts.pageCount, progress);
     connection.exec('COMMIT');
     const pinnedMs = performance.now() - pinned;

@@ -1,0 +1,67 @@
+/** Which way a database is copied: chosen by what is seen to hold, and told in manifest and report. */
+import fs from 'node:fs';
+import path from 'node:path';
+import { describe, expect, test } from 'vitest';
+import { ask, install, jobOf } from '../helpers/installation.js';
+import { withUnknownDisk } from '../helpers/small-disk.js';
+
+const backupNow = ['--run-now', 'daily', '--json'];
+
+test('the files are copied where that is safe, and the manifest says why it was', async () => {
+  const site = install();
+  const result = await site.run(backupNow);
+  expect(result.code).toBe(0);
+  expect(site.backup().manifest).toMatchObject({
+    snapshot_method: 'copy',
+    snapshot_reason: expect.stringMatching(/log/) as unknown,
+  });
+  expect(jobOf(result, 'backup').facts).toMatchObject({ method: 'copy' });
+});
+
+test('method: api copies page by page, and the backup holds the same', async () => {
+  const site = install({ config: { jobs: { backup: { method: 'api' } } } });
+  const result = await site.run(backupNow);
+  expect(result.code).toBe(0);
+  const { manifest, path: file } = site.backup();
+  expect(manifest).toMatchObject({ snapshot_method: 'api', snapshot_reason: 'method: api', tables: { logs: 411 } });
+  expect(ask(site.workspace, file, 'PRAGMA integrity_check')).toBe('ok');
+});
+
+describe('on a file system not known to be local', () => {
+  async function onUnknownDisk(
+    context: Parameters<typeof withUnknownDisk>[0],
+    method: 'auto' | 'copy',
+    look: (site: ReturnType<typeof install>, result: Awaited<ReturnType<ReturnType<typeof install>['run']>>) => void,
+  ): Promise<void> {
+    await withUnknownDisk(context, async (disk) => {
+      const plain = install();
+      const database = path.join(disk, 'logs.db');
+      fs.copyFileSync(plain.database, database);
+      const site = install({ config: { databases: { logs: { path: database } }, jobs: { backup: { method } } } });
+      look(site, await site.run(backupNow));
+    });
+  }
+
+  test('auto takes SQLite’s backup API, and says why', async (context) => {
+    await onUnknownDisk(context, 'auto', (site, { code }) => {
+      expect(code).toBe(0);
+      expect(site.backup().manifest).toMatchObject({
+        snapshot_method: 'api',
+        snapshot_reason: 'the file system is not known to be local',
+      });
+    });
+  });
+
+  test('method: copy is refused, with what to do, and leaves nothing', async (context) => {
+    await onUnknownDisk(context, 'copy', (site, result) => {
+      expect(result.code).toBe(1);
+      expect(jobOf(result, 'backup').error).toMatchObject({
+        code: 'refused',
+        message: expect.stringMatching(
+          /logs\.db cannot be copied as a file: the file system .* use `method: auto`$/,
+        ) as unknown,
+      });
+      expect(fs.readdirSync(site.backupDirectory)).toEqual(['.logs.lock']);
+    });
+  });
+});

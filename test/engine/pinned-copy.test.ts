@@ -1,0 +1,228 @@
+/** Copies of a live database's files, by the processes that make them. */
+import { createHash } from 'node:crypto';
+import fs from 'node:fs';
+import Database from 'better-sqlite3';
+import { describe, expect, onTestFinished, test } from 'vitest';
+import type { Session } from '../../src/engine/engine.js';
+import { JobError as SourceJobError } from '../../src/errors.js';
+import type { JobContext } from '../../src/jobs/job.js';
+import type { Located } from '../../src/jobs/locate.js';
+import type * as PinnedCopyModule from '../../src/jobs/pinned-copy.js';
+import { descendantsOf } from '../helpers/processes.js';
+import { type Workspace, workspace } from '../helpers/workspace.js';
+import { ask, createDatabase, identityOf, rows } from '../sqlite/database.js';
+import { Engine } from './compiled.js';
+
+const { pinnedCopy } = (await import(
+  /* @vite-ignore */ new URL('../../dist/jobs/pinned-copy.js', import.meta.url).href
+)) as typeof PinnedCopyModule;
+
+interface Hands {
+  readonly ws: Workspace;
+  readonly live: string;
+  readonly session: Session;
+  readonly beside: Session;
+  readonly copyTo: (name: string) => ReturnType<typeof pinnedCopy>;
+  readonly stop: AbortController;
+}
+
+const schema = `CREATE TABLE t (n INTEGER PRIMARY KEY, text TEXT); CREATE INDEX by_text ON t (text); ${rows('t', 2000)}`;
+
+function hands(journalMode: string, { onProgress = () => undefined }: { onProgress?: () => void } = {}): Hands {
+  const ws = workspace();
+  const live = ws.path('live.db');
+  createDatabase(live, schema, { journalMode });
+  const engine = new Engine({ memoryBytes: 1024 ** 3 });
+  onTestFinished(() => engine.close());
+  const stop = new AbortController();
+  const session = engine.session('live', stop.signal);
+  const beside = engine.session('live', stop.signal);
+  const copyTo: Hands['copyTo'] = (name) => {
+    // What pinnedCopy takes of its context.
+    const context = {
+      session,
+      beside,
+      target: { name: 'live' },
+      progress: onProgress,
+    } as unknown as JobContext<unknown>;
+    const located = { path: live, ...identityOf(live) } as unknown as Located;
+    return pinnedCopy(context, located, ws.path(name), { attempts: 1, maxWalGrowthBytes: 1e9 });
+  };
+  return { ws, live, session, beside, copyTo, stop };
+}
+
+/** An application that has committed what is still in the log alone, and stays. */
+function application(live: string, sql: string): Database.Database {
+  const connection = new Database(live, { timeout: 0 });
+  onTestFinished(() => void connection.close());
+  connection.pragma('wal_autocheckpoint = 0');
+  connection.exec(sql);
+  return connection;
+}
+
+const sha256 = (file: string): string => createHash('sha256').update(fs.readFileSync(file)).digest('hex');
+
+test('with nothing in the log, the file alone is copied, and hashed on the way', async () => {
+  const { ws, live, copyTo } = hands('wal');
+  application(live, 'PRAGMA wal_checkpoint(TRUNCATE)');
+  const snapshot = await copyTo('copy.db');
+  const copy = fs.readFileSync(ws.path('copy.db'));
+  expect(snapshot).toMatchObject({
+    method: 'copy',
+    methodReason: 'the whole log was in the file, which nobody could change while it was copied',
+    journalMode: 'wal',
+    digest: { sha256: sha256(ws.path('copy.db')), sizeBytes: copy.length },
+  });
+  const original = fs.readFileSync(live);
+  // The two bytes that say which journal it uses.
+  original.fill(1, 18, 20);
+  expect(copy.equals(original)).toBe(true);
+  expect(fs.statSync(ws.path('copy.db')).mode & 0o777).toBe(0o600);
+});
+
+test('what is in the log alone is in the copy, which is one file without companions', async () => {
+  const { ws, live, copyTo } = hands('wal');
+  application(live, "INSERT INTO t (text) SELECT 'only in the log' FROM t; DELETE FROM t WHERE n < 100");
+  const snapshot = await copyTo('copy.db');
+  expect(snapshot).toMatchObject({
+    methodReason: 'the file was copied, and then the log, which nobody could begin anew meanwhile',
+    digest: null,
+  });
+  expect(fs.readdirSync(ws.directory).filter((name) => name.startsWith('copy'))).toEqual(['copy.db']);
+  expect(ask(ws.path('copy.db'), 'PRAGMA journal_mode')).toEqual(['delete']);
+  expect(ask(ws.path('copy.db'), 'SELECT count(*) FROM t')).toEqual(ask(live, 'SELECT count(*) FROM t'));
+  expect(ask(ws.path('copy.db'), 'PRAGMA integrity_check')).toEqual(['ok']);
+  expect(snapshot).toMatchObject({ pageCount: fs.statSync(ws.path('copy.db')).size / 4096 });
+});
+
+test('in rollback-journal mode commits wait until the file is copied, and go on then', async () => {
+  const refused: unknown[] = [];
+  const { ws, live, copyTo } = hands('delete', { onProgress: () => commit() });
+  const writer = new Database(live, { timeout: 0 });
+  onTestFinished(() => void writer.close());
+  const commit = (): void => {
+    try {
+      writer.exec('DELETE FROM t');
+    } catch (error) {
+      refused.push((error as { code?: unknown }).code);
+    }
+  };
+  expect(await copyTo('copy.db')).toMatchObject({
+    methodReason: 'the file was locked against writers while it was copied',
+    digest: { sha256: sha256(ws.path('copy.db')) },
+  });
+  expect(refused).toContain('SQLITE_BUSY');
+  commit();
+  expect(ask(live, 'SELECT count(*) FROM t')).toEqual([0]);
+  expect(ask(ws.path('copy.db'), 'SELECT count(*) FROM t')).toEqual([2000]);
+});
+
+test('a schema changed while the files are copied is no sign of damage', async () => {
+  let changed = false;
+  const { ws, live, copyTo } = hands('wal', { onProgress: () => change() });
+  const connection = application(live, 'DELETE FROM t WHERE n = 1');
+  const change = (): void => {
+    if (!changed) connection.exec('CREATE TABLE later (x)');
+    changed = true;
+  };
+  expect(await copyTo('copy.db')).toMatchObject({ method: 'copy' });
+  expect(changed).toBe(true);
+  expect(ask(ws.path('copy.db'), 'PRAGMA integrity_check')).toEqual(['ok']);
+});
+
+describe('a copy that is not to be believed is not one:', () => {
+  test('the lock was lost on the way', async () => {
+    const { live, session, beside, ws } = hands('wal');
+    application(live, 'DELETE FROM t WHERE n = 1');
+    await session.call('pin', { path: live, identity: identityOf(live) });
+    await copyRaw(beside, live, ws.path('copy.db'));
+    // Opening and closing the file drops every lock that this process has on it: in rollback mode the file's, in WAL mode the -shm's.
+    await session.call('digest', { path: `${live}-shm` });
+    await expect(session.call('unpin', undefined)).rejects.toMatchObject({
+      code: 'busy',
+      message: `the lock on ${live} was lost while it was copied: the copy was thrown away`,
+    });
+  });
+
+  test('the path names another file by now', async () => {
+    const { live, session, ws } = hands('delete');
+    await session.call('pin', { path: live, identity: identityOf(live) });
+    fs.renameSync(live, ws.path('moved.db'));
+    createDatabase(live, schema);
+    await expect(session.call('unpin', undefined)).rejects.toMatchObject({ code: 'identity-changed' });
+  });
+
+  test('the process that pinned it has died', async () => {
+    const kill: (() => void)[] = [];
+    const { ws, live, copyTo } = hands('wal', { onProgress: () => kill.pop()?.() });
+    kill.push(() => {
+      for (const pid of descendantsOf(process.pid)) if (hasOpen(pid, live, '-shm')) process.kill(pid, 'SIGKILL');
+    });
+    await expect(copyTo('copy.db')).rejects.toMatchObject({ code: 'crashed' });
+    expect(kill).toEqual([]);
+    expect(fs.existsSync(ws.path('copy.db'))).toBe(true);
+  });
+});
+
+test('a process that has locks on the file does not copy it, and keeps them', async () => {
+  const { live, session, ws } = hands('wal');
+  await session.call('pin', { path: live, identity: identityOf(live) });
+  await expect(copyRaw(session, live, ws.path('copy.db'))).rejects.toMatchObject({ code: 'internal' });
+  expect(fs.existsSync(ws.path('copy.db'))).toBe(false);
+  expect(await session.call('unpin', undefined)).toHaveProperty('schemaSha256');
+});
+
+test('a file that stands where the copy should go is left alone', async () => {
+  const { ws, copyTo } = hands('wal');
+  fs.writeFileSync(ws.path('copy.db'), 'somebody’s');
+  await expect(copyTo('copy.db')).rejects.toThrow(/exists/);
+  expect(fs.readFileSync(ws.path('copy.db'), 'utf8')).toBe('somebody’s');
+});
+
+test.each(['stopped', 'closed'])(
+  'a session that is %s while it has pinned a database leaves nothing pinned',
+  async (end) => {
+    const { live, session, stop } = hands('wal');
+    const writer = application(live, 'DELETE FROM t WHERE n = 1');
+    await session.call('pin', { path: live, identity: identityOf(live) });
+    writer.exec('DELETE FROM t WHERE n = 2');
+    expect(checkpoint(writer)).toBe(1);
+    if (end === 'stopped') stop.abort(new SourceJobError('interrupted', 'stopped'));
+    await session.close();
+    expect(checkpoint(writer)).toBe(0);
+  },
+);
+
+test('a log that grows beyond its limit ends the copy, and nothing of it stays', async () => {
+  const { live, beside, ws } = hands('wal');
+  application(live, 'DELETE FROM t WHERE n = 1');
+  const request = { path: live, identity: identityOf(live), destination: ws.path('copy.db'), withLog: true };
+  // Not to grow at all is already too much: nobody has to be quicker than the copy.
+  await expect(beside.call('rawCopy', { ...request, maxWalGrowthBytes: -1 })).rejects.toMatchObject({
+    code: 'wal-growth',
+  });
+  expect(fs.readdirSync(ws.directory).filter((name) => name.startsWith('copy'))).toEqual([]);
+});
+
+function copyRaw(session: Session, path: string, destination: string) {
+  return session.call('rawCopy', {
+    path,
+    identity: identityOf(path),
+    destination,
+    withLog: false,
+    maxWalGrowthBytes: 1e9,
+  });
+}
+
+/** 1: somebody was in the way. */
+function checkpoint(connection: Database.Database): unknown {
+  return (connection.pragma('wal_checkpoint(TRUNCATE)') as { busy: number }[])[0]?.busy;
+}
+
+function hasOpen(pid: number, live: string, end: string): boolean {
+  try {
+    return fs.readdirSync(`/proc/${pid}/fd`).some((fd) => fs.readlinkSync(`/proc/${pid}/fd/${fd}`) === `${live}${end}`);
+  } catch {
+    return false;
+  }
+}
