@@ -18,6 +18,8 @@ export async function pinnedCopy(
 ): Promise<Snapshot | { readonly refused: string }> {
   const { session, beside } = context;
   const started = performance.now();
+  // Its process is there before anybody has to wait for what it does.
+  await beside.call('identify', { paths: [located.path] });
   const pinned = await session.call('pin', { path: located.path, identity: located });
   const { hold, ...facts } = pinned;
   const withLog = hold.kind === 'slot' && hold.slot > 0;
