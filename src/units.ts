@@ -42,22 +42,29 @@ export const size = (): z.ZodType<number, string> =>
 
 /** `1.2 GB`, `640 MB`, `12 kB`: powers of ten, as disks and `df -H` count. */
 export function formatBytes(bytes: number): string {
-  if (bytes < 1000) return `${bytes} B`;
+  // As rounded, so that it is never a thousand of a unit that has a larger one.
+  if (Math.round(bytes) < 1000) return `${Math.round(bytes)} B`;
+  if (Math.round(bytes / 1000) < 1000) return `${Math.round(bytes / 1000)} kB`;
   for (const [unit, factor] of [
-    ['TB', 1e12],
-    ['GB', 1e9],
     ['MB', 1e6],
+    ['GB', 1e9],
   ] as const) {
-    if (bytes >= factor) return `${(bytes / factor).toFixed(bytes >= factor * 100 ? 0 : 1)} ${unit}`;
+    if (Math.round(bytes / factor) < 1000) return `${digits(bytes / factor)} ${unit}`;
   }
-  return `${Math.round(bytes / 1000)} kB`;
+  return `${digits(bytes / 1e12)} TB`;
+}
+
+/** One decimal below a hundred, as rounded. */
+function digits(amount: number): string {
+  return Math.round(amount * 10) < 1000 ? amount.toFixed(1) : amount.toFixed(0);
 }
 
 /** `350 ms`, `4.2 s`, `3 min 20 s`, `5 h 10 min`, `12 d 4 h`. */
 export function formatDuration(ms: number): string {
-  if (ms < 1000) return `${Math.round(ms)} ms`;
-  const seconds = ms / 1000;
-  if (seconds < 60) return `${seconds.toFixed(1)} s`;
+  if (Math.round(ms) < 1000) return `${Math.round(ms)} ms`;
+  if (Math.round(ms / 100) < 600) return `${(ms / 1000).toFixed(1)} s`;
+  // What is said as a tenth of a second below the minute is 59.9 s at most.
+  const seconds = Math.max(60, ms / 1000);
   const parts: readonly (readonly [string, number])[] = [
     ['d', 86_400],
     ['h', 3600],
