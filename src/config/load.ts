@@ -9,6 +9,7 @@ import { type DocumentPath, type Finding, readDocument, type SourceDocument } fr
 import { layoutFindings } from './layout.js';
 import { readText } from './read-text.js';
 import type { Environment } from './references.js';
+import { runtimeFindings } from './runtime.js';
 import { type ConfigDocument, documentSchema, jobsSchema } from './schema.js';
 import { checkDocument } from './schema-findings.js';
 
@@ -21,7 +22,7 @@ export function loadConfig(file: string, environment: Environment, now: Date): C
   const source = readDocument(textOf(file), documentSchema, { directory, environment });
   const { document, findings } = source.isWhole ? checkDocument(source.raw) : { findings: [] };
   const layout = layoutFindings(source.raw, directory);
-  const found = [...findings, ...layout]
+  const found = [...findings, ...layout, ...runtimeFindings(source.raw)]
     .filter(({ path }) => !source.isUnresolved(path))
     .map(({ path, part, message }): Finding => ({ path, message, offset: source.offsetOf(path, part) }));
   const mistakes = placed([...source.findings, ...found], file, source);

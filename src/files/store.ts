@@ -83,7 +83,7 @@ export async function unpack(request: { from: string; to: string | null; compres
   }
 }
 
-/** Node.js before 22.15 has no zstd. */
+/** Node.js before 22.15 has no zstd: config/runtime.ts refuses a configuration that asks for it there. */
 export function hasZstd(): boolean {
   return 'createZstdCompress' in zlib;
 }

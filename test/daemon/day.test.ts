@@ -4,7 +4,7 @@ import path from 'node:path';
 import zlib, { gunzipSync } from 'node:zlib';
 import Database from 'better-sqlite3';
 import { describe, expect, test } from 'vitest';
-import { ask, contentOf, entriesOf, install, jobOf, reportOf, sha256Of } from '../helpers/installation.js';
+import { ask, entriesOf, install, reportOf, sha256Of } from '../helpers/installation.js';
 import { parseLog } from '../helpers/program.js';
 import { acknowledgedRowsPresent, startWriter } from '../helpers/writer.js';
 
@@ -185,13 +185,12 @@ describe('compressed backups', () => {
       expect((await site.run(['--run-now', 'verify-backup'])).code).toBe(0);
     });
   } else {
-    test('zstd: a Node.js without it says so, and nothing is left behind', async () => {
+    test('zstd: a Node.js without it refuses the configuration, with the place, and nothing is begun', async () => {
       const site = compressed('zstd');
-      const result = await site.run(['--run-now', 'daily', '--json']);
-      expect(result.code).toBe(1);
-      expect(jobOf(result, 'backup').error?.message).toMatch(/zstd needs Node\.js 22\.15/);
-      expect(entriesOf(site.backupDirectory)).toEqual(['.logs.lock']);
-      expect(contentOf(path.join(site.stateDirectory, 'scratch'))).toEqual({});
+      const result = await site.run(['--run-now', 'daily']);
+      expect(result.code).toBe(78);
+      expect(result.stderr).toMatch(/config\.yaml:\d+:\d+: jobs\.backup\.compress: zstd needs Node\.js 22\.15/);
+      expect(entriesOf(site.backupDirectory)).toEqual([]);
     });
   }
 });
