@@ -120,6 +120,11 @@ export interface RetentionEvidence {
 /** A gap this much longer than the usual one, and at least so long, may be a clock that jumped. */
 const gapFactor = 10;
 const gapMs = 8 * dayMs;
+/**
+ * In a young installation nothing is usual yet: some backups of one day, made by hand, and one of last month are no jump. Longer than a
+ * quarter of a year, and out of proportion to all the other gaps, is: a clock that jumps, jumps years.
+ */
+const youngGapMs = 93 * dayMs;
 
 /** Why nothing at all may be pruned now; undefined: retention may go on. Pure. */
 export function frozenBecause({
@@ -148,18 +153,29 @@ export function frozenBecause({
   if (marked !== undefined) {
     return `backup ${marked.stem} is marked (${marked.manifest.anomaly ?? ''}): if that is as it should be, run \`debuggle-maintenance ack ${marked.manifest.database}\``;
   }
-  const times = backups.map(takenAt).sort((one, other) => other - one);
-  const [newest] = times;
-  if (newest !== undefined && newest > now.getTime() + 60_000)
+  const newest = Math.max(...backups.map(takenAt));
+  if (newest > now.getTime() + 60_000)
     return `its newest backup is from the future (${new Date(newest).toISOString()}): is the clock right?`;
+  // One kept by hand may be years old, and is in no danger.
+  const times = backups
+    .filter((backup) => !backup.pinned)
+    .map(takenAt)
+    .sort((one, other) => other - one);
   const gaps = times.slice(1).map((time, index) => (times[index] ?? time) - time);
-  const usual = median(gaps.slice(3));
-  const jump = gaps.slice(0, 3).findIndex((gap) => usual !== undefined && gap > gapMs && gap > usual * gapFactor);
+  const jump = gaps.slice(0, 3).findIndex((_, index) => isJump(gaps, index));
   // The backup after the gap: once acknowledged, the gap stays so, whatever comes later.
   if (jump !== -1 && acknowledgedBefore(acknowledgedAt, times[jump])) {
-    return `there are ${Math.round((gaps[jump] ?? 0) / dayMs)} days between its newest backups: the clock may have jumped; waiting for three in a row that are close together`;
+    return `there are ${Math.round((gaps[jump] ?? 0) / dayMs)} days between its newest backups: the clock may have jumped; waiting for three in a row that are close together, or for \`debuggle-maintenance ack ${backups[0]?.manifest.database ?? ''}\` if that is as it should be`;
   }
   return undefined;
+}
+
+/** @param gaps between the backups, the newest first; `index` is one of the first three */
+function isJump(gaps: readonly number[], index: number): boolean {
+  const gap = gaps[index] ?? 0;
+  const usual = median(gaps.slice(3));
+  if (usual !== undefined) return gap > gapMs && gap > usual * gapFactor;
+  return gap > youngGapMs && gaps.every((other, at) => at === index || gap > other * gapFactor);
 }
 
 function acknowledgedBefore(acknowledgedAt: Date | undefined, time: number | undefined): boolean {

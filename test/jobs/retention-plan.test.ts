@@ -247,6 +247,35 @@ describe('nothing is pruned at all', () => {
       else expect(answer).toMatch(expected);
     });
 
+    test.each([1, 2, 3, 4])('of years in a young installation, which had %i backups: the newest three count', (had) => {
+      for (const after of [1, 2, 3]) {
+        const evidence = jumped(after);
+        const young = evidence.backups.slice(10 - had);
+        expect(young).toHaveLength(had + after);
+        expect(frozenBecause({ ...evidence, backups: young })).toMatch(
+          /1620 days between its newest backups.*`debuggle-maintenance ack logs`/,
+        );
+      }
+      const evidence = jumped(4);
+      expect(frozenBecause({ ...evidence, backups: evidence.backups.slice(10 - had) })).toBeUndefined();
+    });
+
+    test.each([2, 3, 4])(
+      'not in a young installation with %i backups that are a month, or a quarter, apart, or made by hand after a month, or beside one kept by hand',
+      (count) => {
+        for (const months of [1, 3]) {
+          const backups = Array.from({ length: count }, (_, index) =>
+            backupAt(new Date(Date.UTC(2026, 10 - index * months, 1))),
+          );
+          expect(frozen({ backups })).toBeUndefined();
+        }
+        const byHand = Array.from({ length: count - 1 }, (_, index) => backupAt(daysAgo(index / 1000)));
+        expect(frozen({ backups: [backupAt(daysAgo(30)), ...byHand] })).toBeUndefined();
+        expect(frozen({ backups: [backupAt(daysAgo(3000)), ...byHand] })).toMatch(/^there are 3000 days/);
+        expect(frozen({ backups: [backupAt(daysAgo(3000), { pinned: true }), ...byHand] })).toBeUndefined();
+      },
+    );
+
     test('not where such gaps are usual: backups once a month', () => {
       const monthly = Array.from({ length: 10 }, (_, month) => backupAt(new Date(Date.UTC(2026, month, 1))));
       expect(frozen({ backups: monthly })).toBeUndefined();
