@@ -13,12 +13,26 @@ import { restore } from './restore.js';
 import { parseWait, runNow } from './run-now.js';
 import { serve } from './serve.js';
 import { status } from './status.js';
-import { printError } from './terminal.js';
+import { printError, printText, unwritten } from './terminal.js';
+
+/** commander's own words go the way of ours: process.stdout would crash when its reader is gone. */
+const output = {
+  writeOut: printText,
+  writeErr: (text: string): void => printError(...text.trimEnd().split('\n')),
+};
 
 const collect = (value: string, before: readonly string[] | undefined): readonly string[] => [...(before ?? []), value];
 
-/** @returns the exit code; never throws */
+/** @returns the exit code; never throws. An answer that could not be written is a failure, whatever it would have said. */
 export async function main(args: readonly string[]): Promise<number> {
+  const exitCode = await carryOut(args);
+  const problem = unwritten();
+  if (problem === undefined) return exitCode;
+  printError(`debuggle-maintenance: ${problem}`);
+  return exitCode === 0 ? 1 : exitCode;
+}
+
+async function carryOut(args: readonly string[]): Promise<number> {
   let exitCode = 0;
   const finish = async (work: Promise<number> | number): Promise<void> => {
     exitCode = await work;
@@ -46,7 +60,7 @@ export async function main(args: readonly string[]): Promise<number> {
     .argument('[command]')
     .usage('[options] [command]')
     .showHelpAfterError('(--help lists the commands and options)')
-    .configureOutput({ writeErr: (text) => printError(...text.trimEnd().split('\n')) })
+    .configureOutput(output)
     .exitOverride()
     .action(async (word, options) => {
       if (word !== undefined)
@@ -105,8 +119,7 @@ export async function main(args: readonly string[]): Promise<number> {
     .description('settle what stands open for a database')
     .argument('<database>')
     .action((name) => finish(ack(globals(), name)));
-  for (const command of program.commands)
-    command.exitOverride().configureOutput({ writeErr: (text) => printError(...text.trimEnd().split('\n')) });
+  for (const command of program.commands) command.exitOverride().configureOutput(output);
 
   try {
     await program.parseAsync(args, { from: 'user' });

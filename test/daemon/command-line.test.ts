@@ -1,9 +1,14 @@
 /** The command line of the real program: exit codes, messages, and what the reading calls print. */
+import { execFileSync, spawn, spawnSync } from 'node:child_process';
+import { once } from 'node:events';
 import fs from 'node:fs';
-import { describe, expect, test } from 'vitest';
+import path from 'node:path';
+import { describe, expect, onTestFinished, test } from 'vitest';
 import { createDebuggleDatabase } from '../../scripts/debuggle-database.mjs';
 import { contentOf, entriesOf, type Installation, install, reportOf } from '../helpers/installation.js';
 import { runProgram } from '../helpers/program.js';
+
+const program = path.join(import.meta.dirname, '..', '..', 'dist', 'daemon.js');
 
 describe('a slip of the hand: exit 2, one line, and what was meant', () => {
   test.for<[readonly string[], string]>([
@@ -204,3 +209,76 @@ describe('the reading calls', () => {
     expect(missing.stdout).toContain('backup: would fail: database');
   });
 });
+
+describe('a reader that has seen enough ends a call quietly, with the exit code it would have had', () => {
+  test.for<[readonly string[], number]>([
+    [['--help'], 0],
+    [['--version'], 0],
+    [['restore', '--help'], 0],
+    [['status'], 0],
+    [['status', '--json'], 0],
+    [['next', '-n', '1000'], 0],
+    [['check-config'], 78],
+  ])('%j', async ([args, code]) => {
+    const site = install({ rows: 0 });
+    if (code === 78) fs.appendFileSync(site.file, 'unknown: key\n');
+    expect(await intoClosedPipe(['--config', site.file, ...args])).toEqual({ code, stderr: '' });
+  });
+
+  test.each([['--help'], ['status', '--json']])(
+    'but an answer that a full disk has lost is a failure: %j',
+    (...args) => {
+      const site = install({ rows: 0 });
+      const full = fs.openSync('/dev/full', 'w');
+      const { status, stderr } = spawnSync(process.execPath, [program, '--config', site.file, ...args], {
+        stdio: ['ignore', full, 'pipe'],
+        encoding: 'utf8',
+      });
+      fs.closeSync(full);
+      expect(stderr).toBe('debuggle-maintenance: cannot write to stdout: no space left on the device: free some\n');
+      expect(status).toBe(1);
+    },
+  );
+});
+
+test('a run whose reader never reads is ended by SIGTERM once its work is done and recorded', async () => {
+  const site = install({ rows: 0 });
+  const fifo = site.workspace.path('full');
+  execFileSync('mkfifo', [fifo]);
+  const pipe = fs.openSync(fifo, fs.constants.O_RDWR | fs.constants.O_NONBLOCK);
+  while (fill(pipe));
+  const end = fs.openSync(fifo, 'w');
+  const child = spawn(process.execPath, [program, '--config', site.file, '--run-now', 'hourly', '--json'], {
+    stdio: ['ignore', end, 'pipe'],
+  });
+  fs.closeSync(end);
+  onTestFinished(() => void child.kill('SIGKILL'));
+  let log = '';
+  child.stderr?.setEncoding('utf8').on('data', (text: string) => {
+    log += text;
+    if (log.includes('"run finished"')) setInterval(() => child.kill('SIGTERM'), 50).unref();
+  });
+  expect(await once(child, 'close')).toEqual([null, 'SIGTERM']);
+  fs.closeSync(pipe);
+});
+
+/** @returns whether there was room for another byte */
+function fill(pipe: number): boolean {
+  try {
+    return fs.writeSync(pipe, 'x') > 0;
+  } catch {
+    return false;
+  }
+}
+
+/** Its standard output is a pipe whose reader is gone before the first byte. */
+async function intoClosedPipe(args: readonly string[]): Promise<{ code: number | null; stderr: string }> {
+  const child = spawn(process.execPath, [program, ...args], { stdio: ['ignore', 'pipe', 'pipe'] });
+  child.stdout.destroy();
+  let stderr = '';
+  child.stderr.setEncoding('utf8').on('data', (text: string) => {
+    stderr += text;
+  });
+  const [code] = (await once(child, 'close')) as [number | null];
+  return { code, stderr };
+}
