@@ -7,6 +7,7 @@ import { basename, dirname, join, resolve } from 'node:path';
 import { JobError, UsageError } from '../errors.js';
 import type { Backup } from '../files/catalog.js';
 import { partialPath } from '../files/names.js';
+import { goodBackups } from '../jobs/good-backups.js';
 import { type Listed, listTargets } from '../jobs/targets.js';
 import { formatBytes, formatDuration } from '../units.js';
 import { findBackup } from './backups.js';
@@ -50,12 +51,17 @@ async function choose(
   const [listed, ...more] = await chosenTargets(parts, [name]);
   if (listed === undefined || more.length > 0)
     throw new UsageError(`${name} names ${more.length + 1} databases: say which one with --database`);
-  const bad = parts.history.badBackups(listed.target.name);
-  const backup = (await backupsOf(parts, listed))
-    .filter((candidate) => candidate.intact && !bad.has(candidate.stem))
-    .at(-1);
+  const { history } = parts;
+  const backup = goodBackups(await backupsOf(parts, listed), {
+    bad: history.badBackups(listed.target.name),
+    isDamaged: history.damagedSince(listed.target.name) !== undefined,
+    lastFoundSound: history.lastFoundSound(listed.target.name),
+  }).at(-1);
   if (backup === undefined)
-    throw new JobError('missing', `${name} has no sound backup in ${listed.target.backupDirectory}`);
+    throw new JobError(
+      'missing',
+      `${name} has no backup in ${listed.target.backupDirectory} that is known to be sound: \`backups\` lists what there is, and --from takes any of them`,
+    );
   return { listed, backup };
 }
 

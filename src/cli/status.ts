@@ -1,6 +1,7 @@
 /** `status`: the truth in a few lines, from what was gathered; no database is opened. */
 
 import { toJobError } from '../errors.js';
+import { goodBackups } from '../jobs/good-backups.js';
 import type { Listed } from '../jobs/targets.js';
 import { plain } from '../report/plain.js';
 import { secondsOverdue } from '../schedule/overdue.js';
@@ -59,8 +60,11 @@ async function databaseStatus(parts: Parts, listed: Listed, now: Date) {
     (backups) => ({ backups, error: undefined }),
     (error: unknown) => ({ backups: [], error: toJobError(error).message }),
   );
-  const bad = history.badBackups(name);
-  const good = found.backups.filter((backup) => backup.intact && !bad.has(backup.stem));
+  const good = goodBackups(found.backups, {
+    bad: history.badBackups(name),
+    isDamaged: history.damagedSince(name) !== undefined,
+    lastFoundSound: history.lastFoundSound(name),
+  });
   const newest = good.at(-1);
   const verified = history.lastVerified(name);
   const sample = history.samples(name, new Date(0)).at(-1);

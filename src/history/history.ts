@@ -243,6 +243,10 @@ export class History implements Past, Recorder {
     return this.#read(undefined, (db) => problems.damagedSince(db, database));
   }
 
+  lastFoundSound(database: string): Date | undefined {
+    return this.#read(undefined, (db) => problems.lastFoundSound(db, database));
+  }
+
   deviceOf(directory: string): number | undefined {
     return this.#read(undefined, (db) => knowledge.deviceOf(db, directory));
   }

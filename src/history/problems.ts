@@ -62,16 +62,28 @@ function jobsOf(db: OwnDatabase, database: string | null): readonly string[] {
 /**
  * Since when the database itself is known to be damaged: undefined once a later `integrity` or `backup` has found it sound. Results
  * that say nothing about the database (no space, locked, skipped) change nothing, and a quick check overrules only one of the same
- * job: it does not see indexes that disagree with their tables.
+ * job: it does not see indexes that disagree with their tables. A partial one, table by table, is all that can be had where the schema
+ * needs what this program lacks, and overrules.
  */
 export function damagedSince(db: OwnDatabase, database: string): Date | undefined {
   return firstOfStreak(db, database, ['integrity', 'backup'], `error_code = 'damaged'`, foundSound);
 }
 
-/** How thoroughly a job looked is its fact `check` (full, quick, none); without one it is taken to have looked at everything. */
+/** How thoroughly a job looked is its fact `check` (full, partial, quick, none); without one it is taken to have looked at everything. */
 const depth = `coalesce(json_extract(facts, '$.check'), 'full')`;
 const foundSound = `outcome IN ('succeeded', 'repaired', 'restored')
   AND ${depth} <> 'none' AND (${depth} <> 'quick' OR later.job = this.job)`;
+
+/** When a check that is as thorough as can be last found the database sound. */
+export function lastFoundSound(db: OwnDatabase, database: string): Date | undefined {
+  const row = db
+    .prepare<unknown[], { started_at: string }>(
+      `SELECT started_at FROM run_job WHERE database = ? AND job IN ('integrity', 'backup')
+       AND outcome IN ('succeeded', 'repaired', 'restored') AND ${depth} NOT IN ('none', 'quick') ORDER BY id DESC LIMIT 1`,
+    )
+    .get(database);
+  return row && new Date(row.started_at);
+}
 
 export function acknowledgedAt(db: OwnDatabase, database: string): Date | undefined {
   const row = db.prepare<[string], { at: string }>('SELECT at FROM acknowledgement WHERE database = ?').get(database);

@@ -5,6 +5,7 @@
 import { JobError, type JobErrorCode, toJobError } from '../errors.js';
 import type { Findings } from '../sqlite/findings.js';
 import type { CheckMode } from '../sqlite/operations/prove.js';
+import { goodBackups } from './good-backups.js';
 import type { JobContext } from './job.js';
 import type { Located } from './locate.js';
 
@@ -72,8 +73,11 @@ export async function damageError(context: JobContext<unknown>, findings: readon
 
 async function describeWayBack({ target, session, past }: JobContext<unknown>): Promise<string> {
   const backups = await session.call('listBackups', { directory: target.backupDirectory, database: target.name });
-  const bad = past.badBackups(target.name);
-  const newest = backups.filter((backup) => backup.intact && !bad.has(backup.stem)).at(-1);
+  const newest = goodBackups(backups, {
+    bad: past.badBackups(target.name),
+    isDamaged: true,
+    lastFoundSound: past.lastFoundSound(target.name),
+  }).at(-1);
   if (newest === undefined) return 'there is no sound backup of it';
   return `newest sound backup: ${newest.stem}; to restore it beside the database: debuggle-maintenance restore --database ${target.name} --from ${newest.stem} --to FILE`;
 }

@@ -4,7 +4,7 @@
  */
 import type { z } from 'zod';
 import { JobError } from '../errors.js';
-import { formatBytes, formatDuration } from '../units.js';
+import { counted, formatBytes, formatDuration } from '../units.js';
 import { damageError } from './confirm.js';
 import { discardQuietly, proveCopy, takeCopy } from './copy.js';
 import type { JobContext, JobKind, JobResult } from './job.js';
@@ -29,15 +29,11 @@ export const integrity = {
   },
 
   async run(context: Context): Promise<JobResult> {
-    const { target, options, notes } = context;
+    const { target, options, notes, allOptions } = context;
     if (notes.damage !== undefined) throw notes.damage;
     const { proof } = notes;
-    // Where the proof met what this program lacks, so would a second copy.
-    if (
-      proof !== undefined &&
-      (proof.integrity === 'full' || options.mode === 'quick' || proof.limited !== undefined)
-    ) {
-      return conclude(target.path, {
+    if (proof !== undefined && isEnough(proof, options.mode, allOptions.backup.integrity)) {
+      return conclude(target.path, options.mode, {
         ...proof,
         durationMs: null,
         basis: `the copy stored as ${proof.backup}`,
@@ -46,7 +42,7 @@ export const integrity = {
     const located = await locate(context);
     const copy = await takeCopy(context, located, target.scratchDirectory, {
       attempts: 3,
-      maxWalGrowthBytes: context.allOptions.backup.max_wal_growth,
+      maxWalGrowthBytes: allOptions.backup.max_wal_growth,
     });
     try {
       const proven = await proveCopy(context, located, copy, {
@@ -55,37 +51,67 @@ export const integrity = {
       });
       if (!proven.sound) throw await damageError(context, proven.findings);
       const { findings, ...checked } = proven.proof;
-      return conclude(target.path, { ...checked, constraints: findings.constraints, basis: 'a copy made for it' });
+      return conclude(target.path, options.mode, {
+        ...checked,
+        constraints: findings.constraints,
+        basis: 'a copy made for it',
+      });
     } finally {
       await discardQuietly(context, [copy.path]);
     }
   },
 } as const satisfies JobKind<'integrity', typeof integrityOptions>;
 
-function conclude(
-  path: string,
-  checked: {
-    readonly integrity: 'full' | 'quick' | 'none';
-    readonly limited?: string;
-    readonly constraints: readonly string[];
-    readonly durationMs: number | null;
-    readonly basis: string;
-  },
-): JobResult {
-  const { integrity: level, limited, constraints, durationMs, basis } = checked;
-  // What cannot be verified is not damaged; but nothing was checked, and zero work is not success.
-  if (level === 'none')
+/** Where a proof that was to be as thorough met what this program lacks, so would a second copy: unless it does not say how far it came. */
+function isEnough(
+  { integrity: level, limited, byTable }: NonNullable<JobContext<unknown>['notes']['proof']>,
+  wanted: 'full' | 'quick',
+  asked: 'full' | 'quick',
+): boolean {
+  if (level === 'full') return true;
+  if (wanted === 'full' && asked === 'quick') return false;
+  return level === 'none' ? byTable !== undefined : wanted === 'quick' || limited !== undefined;
+}
+
+interface Checked {
+  readonly integrity: 'full' | 'quick' | 'none';
+  readonly limited?: string;
+  readonly byTable?: { readonly checked: number; readonly unchecked: readonly string[] };
+  readonly constraints: readonly string[];
+  readonly durationMs: number | null;
+  readonly basis: string;
+}
+
+/** What cannot be verified is not damaged; but where nothing could be checked, zero work is not success. */
+function conclude(path: string, mode: 'full' | 'quick', checked: Checked): JobResult {
+  const { integrity: level, limited, byTable, constraints, durationMs, basis } = checked;
+  const tables = byTable?.checked ?? 0;
+  if (level === 'none' && tables === 0)
     throw new JobError('unverifiable', `${path} cannot be checked by this program: ${limited ?? ''}`);
-  const check = level === 'full' ? 'integrity_check' : 'quick_check';
-  const lack = level === 'full' ? 'its CHECK constraints cannot be judged here' : 'a full check is not possible here';
   const time = durationMs === null ? '' : ` in ${formatDuration(durationMs)}`;
   const violations =
     constraints.length === 0
       ? ''
       : `; ${constraints.length} values break a constraint of the schema (${constraints[0] ?? ''}), which is the application's matter`;
+  const check = (level === 'none' ? mode : level) === 'full' ? 'integrity_check' : 'quick_check';
+  const extent = level === 'none' ? ` of ${counted(tables, 'table')}, one by one,` : '';
   return {
     outcome: 'succeeded',
-    summary: `${check} ok on ${basis}${time}${limited === undefined ? '' : `; ${lack}: ${limited}`}${violations}`,
-    facts: { check: level, constraintViolations: constraints.length, ...(durationMs === null ? {} : { durationMs }) },
+    summary: `${check} ok${extent} on ${basis}${time}${limited === undefined ? '' : `; ${lacking[level]}: ${limited}`}${violations}`,
+    facts: {
+      check: level === 'none' ? partly[mode] : level,
+      constraintViolations: constraints.length,
+      ...(byTable === undefined ? {} : { checkedTables: tables, uncheckedTables: [...byTable.unchecked] }),
+      ...(durationMs === null ? {} : { durationMs }),
+    },
   };
 }
+
+const lacking = {
+  full: 'its CHECK constraints cannot be judged here',
+  quick: 'a full check is not possible here',
+  none: 'a check of the whole file is not possible here',
+} as const;
+
+/** What the history weighs later results by: a partial one is the best there can be, a quick one never is. */
+const partly = { full: 'partial', quick: 'quick' } as const;

@@ -34,6 +34,8 @@ export interface RunNotes {
   proof?: {
     readonly integrity: 'full' | 'quick' | 'none';
     readonly limited?: string;
+    /** Where only single tables could be checked; left out by a backup that does not say, the copy is looked at again. */
+    readonly byTable?: { readonly checked: number; readonly unchecked: readonly string[] };
     readonly constraints: readonly string[];
     readonly backup: string;
   };
@@ -53,6 +55,8 @@ export interface Past {
   acknowledgedAt(database: string): Date | undefined;
   /** The outcome of the last finished `integrity` or `backup` job that could say something about the database itself. */
   damagedSince(database: string): Date | undefined;
+  /** When a check as thorough as can be last found the database sound: a `backup` or `integrity` of an earlier run. */
+  lastFoundSound(database: string): Date | undefined;
   /** How this job last ended for this database, in any schedule. */
   lastJob(
     database: string,

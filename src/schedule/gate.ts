@@ -24,7 +24,13 @@ export function closedBecause({ kind, before, damagedSince, windowEnd, now }: Ga
   const backup = before.find((report) => report.job === 'backup' && report.outcome !== 'succeeded');
   if (backup !== undefined)
     return `the backup of this run ${backup.outcome === 'skipped' ? 'was skipped' : `ended as ${backup.outcome}`}`;
-  const checked = before.some(({ job, outcome }) => ['backup', 'integrity'].includes(job) && outcome === 'succeeded');
+  const checked = before.some(
+    ({ job, outcome, facts }) =>
+      ['backup', 'integrity'].includes(job) &&
+      outcome === 'succeeded' &&
+      facts['check'] !== 'quick' &&
+      facts['check'] !== 'none',
+  );
   // A full check that passed in this very run is newer than what history says; a quick one overrules nothing.
   if (damagedSince !== undefined && !checked) return `the database is damaged since ${damagedSince.toISOString()}`;
   return undefined;

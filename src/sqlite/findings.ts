@@ -35,3 +35,13 @@ export function classifyFindings(rows: readonly string[]): Findings {
     constraints: others.filter((row) => constraint.test(row)),
   };
 }
+
+/** All of them together, each row once. */
+export function joined(found: readonly Findings[]): Findings {
+  const each = (rows: (findings: Findings) => readonly string[]): string[] => [...new Set(found.flatMap(rows))];
+  return {
+    damage: each(({ damage }) => damage),
+    unreadable: each((findings) => findings.unreadable),
+    constraints: each(({ constraints }) => constraints),
+  };
+}

@@ -1,6 +1,7 @@
 /** What a database consists of, in a form that survives copying, ANALYZE and VACUUM. */
 import { createHash } from 'node:crypto';
 import type { Connection } from './open.js';
+import { toDatabaseError } from './result-codes.js';
 
 /** The hash of a database without any object: what an empty file, opened as a database, answers. */
 export const emptySchemaSha256 = createHash('sha256').digest('hex');
@@ -30,19 +31,42 @@ export function tableNames(connection: Connection): string[] {
     .map(String);
 }
 
-/** Rows of each table. `count(*)` reads the smallest index and works on damaged files too. */
+/** Everything that SQLite can check by name: its own tables and virtual ones, too. */
+export function checkableTables(connection: Connection): string[] {
+  return connection
+    .prepare(
+      "SELECT name FROM pragma_table_list WHERE schema = 'main' AND type IN ('table', 'shadow', 'virtual') ORDER BY name",
+    )
+    .pluck()
+    .all()
+    .map(String);
+}
+
+/**
+ * Rows of each table. `count(*)` reads the smallest index and works on damaged files too. A table whose every index needs what this
+ * program lacks (WITHOUT ROWID, with an unknown collation in its key) is not in the answer.
+ */
 export function countRows(connection: Connection, tables: readonly string[]): Record<string, number> {
   return Object.fromEntries(
-    tables.map((table) => [
-      table,
-      Number(
-        connection
-          .prepare(`SELECT count(*) FROM ${quoteIdentifier(table)}`)
-          .pluck()
-          .get(),
-      ),
-    ]),
+    tables.flatMap((table) => {
+      const rows = countOf(connection, table);
+      return rows === undefined ? [] : [[table, rows]];
+    }),
   );
+}
+
+function countOf(connection: Connection, table: string): number | undefined {
+  try {
+    return Number(
+      connection
+        .prepare(`SELECT count(*) FROM ${quoteIdentifier(table)}`)
+        .pluck()
+        .get(),
+    );
+  } catch (error) {
+    if (toDatabaseError(error, table).code === 'unverifiable') return undefined;
+    throw error;
+  }
 }
 
 /** An identifier as SQL, whatever it contains. */

@@ -140,7 +140,7 @@ describe('restore --to', () => {
   test('without a backup, or into a directory that is not there, is a failure with one line', async () => {
     const none = await restore(install());
     expect(none.code).toBe(1);
-    expect(none.stderr).toMatch(/^debuggle-maintenance: logs has no sound backup in .*\n$/);
+    expect(none.stderr).toMatch(/^debuggle-maintenance: logs has no backup in .* that is known to be sound: .*\n$/);
 
     const site = await withBackups(1);
     const nowhere = await site.run(['restore', '--database', 'logs', '--to', site.workspace.path('no', 'where.db')]);

@@ -94,6 +94,11 @@ const cases: readonly (readonly [promise: string, results: readonly Result[], si
     noonHour,
   ],
   [
+    'over once every table that can be checked is sound',
+    [damaged, ['integrity', 'succeeded', undefined, { check: 'partial' }]],
+    undefined,
+  ],
+  [
     'over by the same look that found it',
     [damaged, ['integrity', 'succeeded', undefined, { check: 'quick' }]],
     undefined,
@@ -102,4 +107,17 @@ const cases: readonly (readonly [promise: string, results: readonly Result[], si
 
 test.each(cases)('the database is damaged: %s', (_, results, since) => {
   expect(after(...results).damagedSince('logs')).toEqual(since);
+});
+
+test('a database was last found sound when a check as thorough as can be last passed', () => {
+  expect(after(['backup', 'succeeded', undefined, { check: 'quick' }]).lastFoundSound('logs')).toBeUndefined();
+  const history = after(
+    ['integrity', 'succeeded'],
+    ['backup', 'succeeded', undefined, { check: 'full' }],
+    ['backup', 'succeeded', undefined, { check: 'none' }],
+    ['verify', 'succeeded'],
+    ['integrity', 'damaged', 'damaged'],
+  );
+  expect(history.lastFoundSound('logs')).toEqual(hoursAfterNoon(1));
+  expect(history.lastFoundSound('other')).toBeUndefined();
 });

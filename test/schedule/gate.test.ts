@@ -7,13 +7,13 @@ const now = new Date('2026-11-23T03:00:00Z');
 const careful = { needsSoundBackup: true, touches: 'database' } as const;
 const careless = { needsSoundBackup: false, touches: 'backups' } as const;
 
-const done = (job: string, outcome: JobOutcome): JobReport => ({
+const done = (job: string, outcome: JobOutcome, facts: JobReport['facts'] = {}): JobReport => ({
   job,
   outcome,
   started_at: now.toISOString(),
   duration_ms: 1,
   summary: '',
-  facts: {},
+  facts,
 });
 
 const ask = (over: Partial<GateQuestion>): string | undefined =>
@@ -53,6 +53,9 @@ describe('what needs a sound backup', () => {
     expect(ask({ damagedSince, before: [done('verify', 'succeeded')] })).toMatch(/is damaged since/);
     for (const job of ['backup', 'integrity'])
       expect(ask({ damagedSince, before: [done(job, 'succeeded')] })).toBeUndefined();
+    expect(ask({ damagedSince, before: [done('integrity', 'succeeded', { check: 'partial' })] })).toBeUndefined();
+    for (const check of ['quick', 'none'])
+      expect(ask({ damagedSince, before: [done('backup', 'succeeded', { check })] })).toMatch(/is damaged since/);
   });
 
   test.each<JobOutcome>(['failed', 'interrupted', 'timed-out', 'skipped'])(

@@ -66,6 +66,14 @@ describe('damage', () => {
     for (const mode of ['full', 'quick'] as const) expect(verdict(path, mode)).toBe('not proven');
   });
 
+  test('what the check found before it could not go on is kept', () => {
+    const path = copy();
+    zeroPages(path, 8, 2);
+    const { damage } = prove({ path, mode: 'full' }).findings;
+    expect(damage).toContainEqual(expect.stringMatching(/page [89]: btreeInitPage/));
+    expect(damage.at(-1)).toBe('integrity_check: the database disk image is malformed (SQLITE_CORRUPT)');
+  });
+
   function verdict(path: string, mode: CheckMode): string {
     try {
       return prove({ path, mode }).findings.damage.length > 0 ? 'not proven' : 'proven';
@@ -144,6 +152,72 @@ describe('what this program cannot judge is unverifiable, never damaged:', () =>
       limited: expect.stringMatching(/application|SQL logic error/) as unknown,
     });
     expect(Object.values(proof.tables)).toContain(1);
+  });
+
+  const collated = 'CREATE TABLE c (x COLLATE nocase); CREATE INDEX by_x ON c (x); INSERT INTO c VALUES (1);';
+  const uncollated: [string, string] = ['nocase', 'application'];
+
+  test.for<[string, string, [string, string], object]>([
+    [
+      'a collation: every other table in full',
+      collated,
+      uncollated,
+      {
+        integrity: 'none',
+        byTable: { checked: 1, unchecked: ['c'] },
+        limited: 'c: not checked (no such collation sequence: application)',
+        tables: { c: 1, t: 1000 },
+      },
+    ],
+    [
+      'a collation in the key of a table without rowid, whose rows cannot even be counted',
+      'CREATE TABLE c (x COLLATE nocase PRIMARY KEY) WITHOUT ROWID; INSERT INTO c VALUES (1);',
+      uncollated,
+      { integrity: 'none', byTable: { checked: 1, unchecked: ['c'] }, tables: { t: 1000 } },
+    ],
+    [
+      'a function in an index: the file by quick_check, every other table in full',
+      'CREATE TABLE c (x); CREATE INDEX by_x ON c (lower(x)); INSERT INTO c VALUES (1);',
+      ['lower', 'application'],
+      {
+        integrity: 'quick',
+        limited: 'c: quick_check only (unknown function: application())',
+        tables: { c: 1, t: 1000 },
+      },
+    ],
+    [
+      'a tokenizer: all that the search is stored in',
+      "CREATE VIRTUAL TABLE c USING fts4(x, tokenize=simple); INSERT INTO c VALUES ('x');",
+      ['simple', 'application'],
+      {
+        integrity: 'none',
+        byTable: { checked: 6, unchecked: ['c'] },
+        limited: 'c: not checked (unknown tokenizer: application)',
+      },
+    ],
+    [
+      'a collation, beside a table whose name SQLite takes for a number',
+      `${collated} CREATE TABLE "12_months" (x);`,
+      uncollated,
+      { integrity: 'none', byTable: { checked: 1, unchecked: ['12_months', 'c'] } },
+    ],
+  ])('all else is proven where only one table needs %s', ([, sql, [from, to], expected]) => {
+    const path = copy(`${sql} ${schema}`);
+    editSchema(path, from, to);
+    expect(prove({ path, mode: 'full' })).toMatchObject({ findings: { damage: [] }, ...expected });
+    swapIndexEntries(path, 'by_text');
+    expect(prove({ path, mode: 'full' }).findings.damage).toContainEqual(expect.stringContaining('by_text'));
+    expect(checkLive({ path, identity: identityOf(path), mode: 'full' }).damage).toContainEqual(
+      expect.stringContaining('by_text'),
+    );
+  });
+
+  test('a live database of which nothing can be checked is neither sound nor damaged', () => {
+    const path = copy(collated);
+    editSchema(path, ...uncollated);
+    expect(() => checkLive({ path, identity: identityOf(path), mode: 'full' })).toThrow(
+      expect.objectContaining({ code: 'unverifiable' }),
+    );
   });
 
   test('a module of the application does not keep the rest from being proven in full', () => {
