@@ -16,13 +16,13 @@ const modes = /** @type {const} */ (['wal', 'delete']);
 /** Of sixty, thirty-eight are. */
 const unpinnedAtMost = 300;
 
-/** @typedef {{ engine: Engine, session: import('../dist/engine/engine.js').Session, beside: import('../dist/engine/engine.js').Session, third: import('../dist/engine/engine.js').Session }} Hands */
+/** @typedef {{ engine: Engine, session: import('../dist/engine/engine.js').Session, third: import('../dist/engine/engine.js').Session }} Hands */
 
 /** @param {import('./run.mjs').Options} options */
 export async function proveSnapshot({ directory, timeIsUp, say, trials }) {
   const databases = Object.fromEntries(modes.map((mode) => [mode, makeAccounts(path.join(directory, mode), mode)]));
   const engine = new Engine({ memoryBytes: 1024 ** 3 });
-  const hands = { engine, session: engine.session('a'), beside: engine.session('b'), third: engine.session('c') };
+  const hands = { engine, session: engine.session('a'), third: engine.session('c') };
   const crowd = [
     ...modes.map((mode) => start('transfers.mjs', databases[mode], '10', '1')),
     start('checkpoints.mjs', databases.wal),
@@ -122,9 +122,14 @@ async function badCopy({ third }, source, copy) {
  * @param {string} destination
  * @returns {Promise<string>} how
  */
-async function pinned({ session, beside }, source, destination) {
+async function pinned({ engine, session }, source, destination) {
   const located = { path: source, ...identityOf(source) };
-  const context = { session, beside, target: { name: 'live' }, progress: () => undefined };
+  const context = {
+    session,
+    secondOpinion: () => engine.session('b'),
+    target: { name: 'live' },
+    progress: () => undefined,
+  };
   try {
     const snapshot = await pinnedCopy(
       /** @type {any} */ (context),

@@ -2,6 +2,7 @@
  * The copy of a live database at the speed of copying its files: one process pins it, another copies, and the first makes the copy
  * whole. Why that is consistent is told in sqlite/operations/pin.ts.
  */
+import type { Session } from '../engine/engine.js';
 import { JobError } from '../errors.js';
 import type { Hold, Pinned, Unpinned } from '../sqlite/operations/pin.js';
 import type { RawCopy } from '../sqlite/operations/raw-copy.js';
@@ -16,10 +17,24 @@ export async function pinnedCopy(
   destination: string,
   { maxWalGrowthBytes }: CopyRule,
 ): Promise<Snapshot | { readonly refused: string }> {
-  const { session, beside } = context;
+  // A process of its own: one that has any connection to the database must not copy it.
+  const copier = context.secondOpinion();
+  try {
+    return await copyWhilePinned(context, located, { destination, maxWalGrowthBytes, copier });
+  } finally {
+    await copier.close();
+  }
+}
+
+async function copyWhilePinned(
+  context: JobContext<unknown>,
+  located: Located,
+  { destination, maxWalGrowthBytes, copier }: { destination: string; maxWalGrowthBytes: number; copier: Session },
+): Promise<Snapshot | { readonly refused: string }> {
+  const { session } = context;
   const started = performance.now();
-  // Its process is there before anybody has to wait for what it does.
-  await beside.call('identify', { paths: [located.path] });
+  // It is there before anybody has to wait for what it does.
+  await copier.call('identify', { paths: [located.path] });
   const pinned = await session.call('pin', { path: located.path, identity: located });
   const { hold, ...facts } = pinned;
   const withLog = hold.kind === 'slot' && hold.slot > 0;
@@ -28,7 +43,7 @@ export async function pinnedCopy(
   try {
     if (hold.kind !== 'none') {
       const request = { path: located.path, identity: located, destination, withLog, maxWalGrowthBytes };
-      raw = await beside.call('rawCopy', request, { progress: context.progress });
+      raw = await copier.call('rawCopy', request, { progress: context.progress });
     }
   } finally {
     // Its failure is of interest only where a copy would be believed.

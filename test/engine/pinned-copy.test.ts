@@ -41,7 +41,7 @@ function hands(journalMode: string, { onProgress = () => undefined }: { onProgre
     // What pinnedCopy takes of its context.
     const context = {
       session,
-      beside,
+      secondOpinion: () => engine.session('live', stop.signal),
       target: { name: 'live' },
       progress: onProgress,
     } as unknown as JobContext<unknown>;
