@@ -123,7 +123,7 @@ async function badCopy({ third }, source, copy) {
  * @returns {Promise<string>} how
  */
 async function pinned({ engine, session }, source, destination) {
-  const located = { path: source, ...identityOf(source) };
+  const located = { path: source, sizeBytes: fs.statSync(source).size, ...identityOf(source) };
   const context = {
     session,
     secondOpinion: () => engine.session('b'),

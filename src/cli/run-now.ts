@@ -34,7 +34,7 @@ export async function runNow(options: RunNowOptions): Promise<number> {
   // On a terminal people read the summary, and the log file has the lines; elsewhere the lines are what is read.
   const onTerminal = process.stdout.isTTY && options.json !== true;
   const parts = openParts(config, options.json === true ? 'stderr' : onTerminal ? 'none' : 'stdout');
-  // Copying a database takes two.
+  // Copying a database takes two, which have been started already: see daemon.ts.
   parts.engine.anticipate();
   parts.engine.anticipate();
   const stop = new AbortController();

@@ -1,32 +1,33 @@
 /**
- * Starts the processes of worker.ts. The first one is started before the program itself has been loaded: the two take 0.2 s each, and
- * most calls need both.
+ * Starts the processes of worker.ts. The first ones are started before the program itself has been loaded: each takes 0.2 s, as the program
+ * does, and most calls need one.
  */
 import { type ChildProcess, fork } from 'node:child_process';
 
-let early: ChildProcess | undefined;
+const early: ChildProcess[] = [];
 
-/** Whoever takes the next worker gets this one. It keeps nobody alive until then. */
-export function forkEarly(): void {
-  early = forkWorker();
-  hold(early, false);
-  // What goes wrong is the taker's to see, who starts another.
-  early.on('error', () => undefined);
+/** Whoever takes the next workers gets these. They keep nobody alive until then. */
+export function forkEarly(count: number): void {
+  for (let forked = 0; forked < count; forked += 1) {
+    const worker = forkWorker();
+    hold(worker, false);
+    // What goes wrong is the taker's to see, who starts another.
+    worker.on('error', () => undefined);
+    early.push(worker);
+  }
 }
 
-/** A worker, running or about to: the early one, when there is one and it is well. */
+/** A worker, running or about to: an early one, when there is one and it is well. */
 export function takeWorker(): ChildProcess {
-  const worker = early;
-  early = undefined;
+  const worker = early.shift();
   if (worker?.pid === undefined || worker.exitCode !== null || worker.signalCode !== null) return forkWorker();
   hold(worker, true);
   return worker;
 }
 
-/** Ends the early one if nobody has needed it. */
+/** Ends those that nobody has needed. */
 export function endEarly(): void {
-  early?.kill('SIGKILL');
-  early = undefined;
+  for (const worker of early.splice(0)) worker.kill('SIGKILL');
 }
 
 function forkWorker(): ChildProcess {

@@ -47,14 +47,18 @@ export async function takeCopy(
   await requireSpace(context, directory, located.sizeBytes);
   for (let attempt = 1; ; attempt += 1) {
     const path = partialPath(directory, target.name);
+    const { method } = context.allOptions.backup;
+    // SQLite's own way needs less of the storage, and stands in where the other has failed once.
+    const ofFiles = method === 'copy' || (method === 'auto' && attempt === 1);
     try {
-      return { path, snapshot: await copyBy(context, located, path, rule) };
+      return { path, snapshot: await copyBy(context, located, path, { ...rule, ofFiles }) };
     } catch (error) {
       await discardQuietly(context, [path]);
       const failure = toJobError(error);
       const { code, message } = failure;
       if (speaksOfDamage(code, located)) throw await secondLook(context, located, failure);
-      if (attempt >= rule.attempts || !['busy', 'wal-growth'].includes(code)) throw error;
+      const otherWay = ofFiles && method === 'auto' && ['busy', 'io', 'full', 'permission', 'crashed'].includes(code);
+      if (!otherWay && (attempt >= rule.attempts || !['busy', 'wal-growth'].includes(code))) throw error;
       log.warn({ attempt, reason: message }, 'the copy will be tried again');
       await context.pause(retryPauseMs * attempt);
     }
@@ -66,12 +70,12 @@ async function copyBy(
   context: JobContext<unknown>,
   located: Located,
   destination: string,
-  rule: CopyRule,
+  rule: CopyRule & { readonly ofFiles: boolean },
 ): Promise<Snapshot> {
   const { target, session, allOptions } = context;
   const { method } = allOptions.backup;
-  let methodReason = 'method: api';
-  if (method !== 'api') {
+  let methodReason = method === 'api' ? 'method: api' : 'copying the files had failed';
+  if (rule.ofFiles) {
     const copied = await pinnedCopy(context, located, destination, rule);
     if (!('refused' in copied)) return copied;
     methodReason = copied.refused;

@@ -2,13 +2,21 @@
  * The copy of a live database at the speed of copying its files: one process pins it, another copies, and the first makes the copy
  * whole. Why that is consistent is told in sqlite/operations/pin.ts.
  */
+import { dirname } from 'node:path';
 import type { Session } from '../engine/engine.js';
 import { JobError } from '../errors.js';
+import type { Identity } from '../sqlite/open.js';
 import type { Hold, Pinned, Unpinned } from '../sqlite/operations/pin.js';
 import type { RawCopy } from '../sqlite/operations/raw-copy.js';
+import { formatBytes, formatDuration } from '../units.js';
 import type { CopyRule, Snapshot } from './copy.js';
 import type { JobContext } from './job.js';
 import type { Located } from './locate.js';
+
+/** Room left beyond the copy itself, in bytes. */
+const marginBytes = 16 * 1024 * 1024;
+/** Nothing was copied for so long: the storage does not answer, and in rollback-journal mode writers are waiting. */
+const stalledMs = 60_000;
 
 /** @returns the snapshot at `destination`, or why this way is not open */
 export async function pinnedCopy(
@@ -17,60 +25,125 @@ export async function pinnedCopy(
   destination: string,
   { maxWalGrowthBytes }: CopyRule,
 ): Promise<Snapshot | { readonly refused: string }> {
+  const { session } = context;
+  const started = performance.now();
   // A process of its own: one that has any connection to the database must not copy it.
   const copier = context.secondOpinion();
   try {
-    return await copyWhilePinned(context, located, { destination, maxWalGrowthBytes, copier });
+    // It is there before anybody has to wait for what it does.
+    await copier.call('identify', { paths: [located.path] });
+    const pinned = await session.call('pin', { path: located.path, identity: located, maxWalGrowthBytes });
+    const { facts, hold } = pinned;
+    let raw: RawCopy | undefined;
+    let unpinned: Unpinned | undefined;
+    let refused: string | undefined;
+    try {
+      refused = hold.kind === 'none' ? hold.why : await lackOfSpace(context, located, pinned, destination);
+      if (refused === undefined)
+        raw = await copyFiles(context, copier, {
+          path: located.path,
+          pinned,
+          identity: located,
+          destination,
+          maxWalGrowthBytes,
+        });
+    } finally {
+      // Its failure is of interest only where a copy would be believed.
+      unpinned = await session.call('unpin', undefined).catch((error: unknown) => {
+        if (raw !== undefined) throw error;
+        return undefined;
+      });
+    }
+    if (refused !== undefined) return { refused };
+    if (hold.kind === 'none' || raw === undefined || unpinned === undefined)
+      throw new JobError('internal', 'a copy that failed went on');
+    const whole =
+      raw.frames === null ? undefined : await session.call('makeWhole', { path: destination, frames: raw.frames });
+    refuseOther(context, pinned, unpinned, whole?.schemaSha256 ?? facts.schemaSha256);
+    return {
+      ...facts,
+      ...(whole ?? {}),
+      method: 'copy',
+      methodReason: reasonOf(hold),
+      digest: raw.sha256 === null ? null : { sha256: raw.sha256, sizeBytes: raw.sizeBytes },
+      walGrowthBytes: raw.walGrowthBytes,
+      pinnedMs: unpinned.pinnedMs,
+      durationMs: Math.round(performance.now() - started),
+    };
   } finally {
     await copier.close();
   }
 }
 
-async function copyWhilePinned(
+const isWithLog = (hold: Hold): boolean => hold.kind === 'slot' && hold.slot > 0;
+
+/** With the log, file and log are copied, and then the one goes into the other; the backup API needs no more than the database. */
+async function lackOfSpace(
+  { session }: JobContext<unknown>,
+  { sizeBytes }: Located,
+  { hold, walBytes }: Pinned,
+  destination: string,
+): Promise<string | undefined> {
+  if (!isWithLog(hold)) return undefined;
+  const free = await session.call('freeBytes', { path: dirname(destination) });
+  const needed = sizeBytes + 2 * walBytes + marginBytes;
+  return free >= needed
+    ? undefined
+    : `${formatBytes(needed)} would be needed for the file and its log, and ${formatBytes(free)} are free`;
+}
+
+/** @throws JobError `io` when nothing more comes */
+async function copyFiles(
   context: JobContext<unknown>,
-  located: Located,
-  { destination, maxWalGrowthBytes, copier }: { destination: string; maxWalGrowthBytes: number; copier: Session },
-): Promise<Snapshot | { readonly refused: string }> {
-  const { session } = context;
-  const started = performance.now();
-  // It is there before anybody has to wait for what it does.
-  await copier.call('identify', { paths: [located.path] });
-  const pinned = await session.call('pin', { path: located.path, identity: located });
-  const { hold, ...facts } = pinned;
-  const withLog = hold.kind === 'slot' && hold.slot > 0;
-  let raw: RawCopy | undefined;
-  let unpinned: Unpinned | undefined;
-  try {
-    if (hold.kind !== 'none') {
-      const request = { path: located.path, identity: located, destination, withLog, maxWalGrowthBytes };
-      raw = await copier.call('rawCopy', request, { progress: context.progress });
-    }
-  } finally {
-    // Its failure is of interest only where a copy would be believed.
-    unpinned = await session.call('unpin', undefined).catch((error: unknown) => {
-      if (raw !== undefined) throw error;
-      return undefined;
-    });
-  }
-  if (hold.kind === 'none') return { refused: hold.why };
-  if (raw === undefined || unpinned === undefined) throw new JobError('internal', 'a copy that failed went on');
-  const whole = withLog ? await session.call('makeWhole', { path: destination }) : undefined;
-  refuseOther(context, pinned, unpinned, whole?.schemaSha256 ?? facts.schemaSha256);
-  return {
-    ...facts,
-    ...(whole ?? {}),
-    method: 'copy',
-    methodReason: reasonOf(hold),
-    digest: raw.sha256 === null ? null : { sha256: raw.sha256, sizeBytes: raw.sizeBytes },
-    walGrowthBytes: raw.walGrowthBytes,
-    pinnedMs: unpinned.pinnedMs,
-    durationMs: Math.round(performance.now() - started),
+  copier: Session,
+  request: {
+    readonly path: string;
+    readonly pinned: Pinned;
+    readonly identity: Identity;
+    readonly destination: string;
+    readonly maxWalGrowthBytes: number;
+  },
+): Promise<RawCopy> {
+  const { pinned, ...rest } = request;
+  let giveUp: (error: JobError) => void = () => undefined;
+  const stalled = new Promise<never>((_resolve, reject) => {
+    giveUp = reject;
+  });
+  const timer = setTimeout(
+    () =>
+      giveUp(
+        new JobError(
+          'io',
+          `nothing of ${rest.path} was copied for ${formatDuration(stalledMs)}: the storage does not answer`,
+        ),
+      ),
+    stalledMs,
+  );
+  const progress = (done: number, total: number): void => {
+    timer.refresh();
+    context.progress(done, total);
   };
+  const copying = copier.call(
+    'rawCopy',
+    {
+      ...rest,
+      sizeBytes: isWithLog(pinned.hold) ? null : pinned.facts.pageCount * pinned.facts.pageSize,
+      journal: pinned.facts.journalMode === 'wal' ? 'wal' : 'rollback',
+    },
+    { progress },
+  );
+  try {
+    return await Promise.race([copying, stalled]);
+  } finally {
+    clearTimeout(timer);
+    // Given up, it is ended with its process.
+    copying.catch(() => undefined);
+  }
 }
 
 /** With the log, commits made while it was copied may be in it; a schema that was nobody's may not. */
 function refuseOther({ target }: JobContext<unknown>, before: Pinned, after: Unpinned, copied: string): void {
-  if (before.schemaSha256 !== after.schemaSha256 || copied === before.schemaSha256) return;
+  if (copied === before.facts.schemaSha256 || after.schemaVersion !== before.schemaVersion) return;
   throw new JobError(
     'io',
     `the copy of ${target.name} is not what was copied: memory or storage is failing; it was thrown away`,

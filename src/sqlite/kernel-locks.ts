@@ -19,6 +19,8 @@ const sharedFirst = 0x4000_0002;
 /** Of an -shm file: a reader holds one of the five bytes that follow, its slot. Slot 0: the whole log is in the database file already. */
 const firstSlot = 123;
 const slots = 5;
+/** Of an -shm file: whoever has it open through SQLite, and not only for reading, holds it ("dead man switch"). */
+const inUse = 128;
 
 /** Undefined where there is no /proc/locks. */
 export function kernelLocks(): readonly KernelLock[] | undefined {
@@ -40,12 +42,16 @@ export function parseKernelLocks(text: string): readonly KernelLock[] {
   });
 }
 
-/** Which slot of the log's index a process holds as a reader; undefined: none, or more than one connection's. */
+/**
+ * Which slot of the log's index a process holds as a reader; undefined: none, or more than one connection's, or one of an index that it
+ * cannot rely on.
+ */
 export function readSlotOf(locks: readonly KernelLock[], pid: number, shmInode: number): number | undefined {
   const held = Array.from({ length: slots }, (_, slot) => slot).filter((slot) =>
     locks.some((lock) => lock.pid === pid && lock.inode === shmInode && covers(lock, firstSlot + slot)),
   );
-  return held.length === 1 ? held[0] : undefined;
+  const relies = locks.some((lock) => lock.pid === pid && lock.inode === shmInode && covers(lock, inUse));
+  return held.length === 1 && relies ? held[0] : undefined;
 }
 
 /** Whether a process holds a database file as a reader: in rollback-journal mode nobody can write it then. */

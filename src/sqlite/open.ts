@@ -97,9 +97,10 @@ export function openCopyForScratchWork(path: string): Connection {
   return connection;
 }
 
-/** A connection to a copy of ours that is to be changed; the caller syncs it. */
+/** A connection to a copy of ours that is to be changed; the caller syncs it. Alone with it, it needs no -shm: not every file system has them. */
 export function openCopyForWriting(path: string): Connection {
   const connection = new Database(path, { fileMustExist: true });
+  connection.pragma('locking_mode = EXCLUSIVE');
   harden(connection);
   connection.pragma('synchronous = OFF');
   return connection;

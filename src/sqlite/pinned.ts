@@ -15,10 +15,11 @@ export interface PinnedFacts {
 
 /** Begins a read transaction, which the caller ends. @throws JobError `not-a-database` when there is no table */
 export function beginPinned(connection: Connection, path: string): PinnedFacts {
-  const journalMode = String(connection.pragma('journal_mode', { simple: true }));
   connection.exec('BEGIN');
   // BEGIN alone takes no lock: the first read does.
   connection.prepare('SELECT count(*) FROM sqlite_schema').get();
+  // Only from here on can nobody change it.
+  const journalMode = String(connection.pragma('journal_mode', { simple: true }));
   const takenAt = new Date().toISOString();
   const schema = schemaSha256(connection);
   if (schema === emptySchemaSha256)

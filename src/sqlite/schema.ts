@@ -77,7 +77,7 @@ export function quoteIdentifier(name: string): string {
 /** A PRAGMA that answers one number. */
 export function numberPragma(
   connection: Connection,
-  name: 'page_count' | 'page_size' | 'freelist_count' | 'application_id' | 'auto_vacuum',
+  name: 'page_count' | 'page_size' | 'freelist_count' | 'application_id' | 'auto_vacuum' | 'schema_version',
 ): number {
   return Number(connection.pragma(name, { simple: true }));
 }

@@ -3,7 +3,8 @@ import fs from 'node:fs';
 import path from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { ask, install, jobOf } from '../helpers/installation.js';
-import { withUnknownDisk } from '../helpers/small-disk.js';
+import { withReadOnlyView, withUnknownDisk } from '../helpers/small-disk.js';
+import { acknowledgedRowsPresent, startWriter } from '../helpers/writer.js';
 
 const backupNow = ['--run-now', 'daily', '--json'];
 
@@ -63,5 +64,20 @@ describe('on a file system not known to be local', () => {
       });
       expect(fs.readdirSync(site.backupDirectory)).toEqual(['.logs.lock']);
     });
+  });
+});
+
+test('where nothing beside the database can be written, what a crashed application has left in the log is in the backup', async (context) => {
+  const plain = install();
+  const data = path.dirname(plain.database);
+  const ackFile = plain.workspace.path('acknowledged');
+  const writer = await startWriter({ path: plain.database, ackFile });
+  await writer.kill();
+  await withReadOnlyView(context, data, async (view) => {
+    const database = path.join(view, path.basename(plain.database));
+    const site = install({ config: { databases: { logs: { path: database } } } });
+    const result = await site.run(backupNow);
+    expect(jobOf(result, 'backup')).toMatchObject({ outcome: 'succeeded', facts: { method: 'api' } });
+    expect(acknowledgedRowsPresent(site.backup().path, ackFile)).toMatchObject({ missing: [] });
   });
 });

@@ -1,14 +1,16 @@
 /** Copies of a live database's files, by the processes that make them. */
 import { createHash } from 'node:crypto';
 import fs from 'node:fs';
+import path from 'node:path';
 import Database from 'better-sqlite3';
-import { describe, expect, onTestFinished, test } from 'vitest';
+import { describe, expect, onTestFinished, test, vi } from 'vitest';
 import type { Session } from '../../src/engine/engine.js';
 import { JobError as SourceJobError } from '../../src/errors.js';
 import type { JobContext } from '../../src/jobs/job.js';
 import type { Located } from '../../src/jobs/locate.js';
 import type * as PinnedCopyModule from '../../src/jobs/pinned-copy.js';
 import { descendantsOf } from '../helpers/processes.js';
+import { withSmallDisk } from '../helpers/small-disk.js';
 import { type Workspace, workspace } from '../helpers/workspace.js';
 import { ask, createDatabase, identityOf, rows } from '../sqlite/database.js';
 import { Engine } from './compiled.js';
@@ -45,8 +47,8 @@ function hands(journalMode: string, { onProgress = () => undefined }: { onProgre
       target: { name: 'live' },
       progress: onProgress,
     } as unknown as JobContext<unknown>;
-    const located = { path: live, ...identityOf(live) } as unknown as Located;
-    return pinnedCopy(context, located, ws.path(name), { attempts: 1, maxWalGrowthBytes: 1e9 });
+    const located = { path: live, sizeBytes: fs.statSync(live).size, ...identityOf(live) } as unknown as Located;
+    return pinnedCopy(context, located, path.resolve(ws.directory, name), { attempts: 1, maxWalGrowthBytes: 1e9 });
   };
   return { ws, live, session, beside, copyTo, stop };
 }
@@ -134,7 +136,7 @@ describe('a copy that is not to be believed is not one:', () => {
   test('the lock was lost on the way', async () => {
     const { live, session, beside, ws } = hands('wal');
     application(live, 'DELETE FROM t WHERE n = 1');
-    await session.call('pin', { path: live, identity: identityOf(live) });
+    await session.call('pin', { path: live, identity: identityOf(live), maxWalGrowthBytes: 1e9 });
     await copyRaw(beside, live, ws.path('copy.db'));
     // Opening and closing the file drops every lock that this process has on it: in rollback mode the file's, in WAL mode the -shm's.
     await session.call('digest', { path: `${live}-shm` });
@@ -146,7 +148,7 @@ describe('a copy that is not to be believed is not one:', () => {
 
   test('the path names another file by now', async () => {
     const { live, session, ws } = hands('delete');
-    await session.call('pin', { path: live, identity: identityOf(live) });
+    await session.call('pin', { path: live, identity: identityOf(live), maxWalGrowthBytes: 1e9 });
     fs.renameSync(live, ws.path('moved.db'));
     createDatabase(live, schema);
     await expect(session.call('unpin', undefined)).rejects.toMatchObject({ code: 'identity-changed' });
@@ -166,10 +168,10 @@ describe('a copy that is not to be believed is not one:', () => {
 
 test('a process that has locks on the file does not copy it, and keeps them', async () => {
   const { live, session, ws } = hands('wal');
-  await session.call('pin', { path: live, identity: identityOf(live) });
+  await session.call('pin', { path: live, identity: identityOf(live), maxWalGrowthBytes: 1e9 });
   await expect(copyRaw(session, live, ws.path('copy.db'))).rejects.toMatchObject({ code: 'internal' });
   expect(fs.existsSync(ws.path('copy.db'))).toBe(false);
-  expect(await session.call('unpin', undefined)).toHaveProperty('schemaSha256');
+  expect(await session.call('unpin', undefined)).toHaveProperty('pinnedMs');
 });
 
 test('a file that stands where the copy should go is left alone', async () => {
@@ -184,7 +186,7 @@ test.each(['stopped', 'closed'])(
   async (end) => {
     const { live, session, stop } = hands('wal');
     const writer = application(live, 'DELETE FROM t WHERE n = 1');
-    await session.call('pin', { path: live, identity: identityOf(live) });
+    await session.call('pin', { path: live, identity: identityOf(live), maxWalGrowthBytes: 1e9 });
     writer.exec('DELETE FROM t WHERE n = 2');
     expect(checkpoint(writer)).toBe(1);
     if (end === 'stopped') stop.abort(new SourceJobError('interrupted', 'stopped'));
@@ -193,26 +195,88 @@ test.each(['stopped', 'closed'])(
   },
 );
 
-test('a log that grows beyond its limit ends the copy, and nothing of it stays', async () => {
-  const { live, beside, ws } = hands('wal');
-  application(live, 'DELETE FROM t WHERE n = 1');
-  const request = { path: live, identity: identityOf(live), destination: ws.path('copy.db'), withLog: true };
-  // Not to grow at all is already too much: nobody has to be quicker than the copy.
-  await expect(beside.call('rawCopy', { ...request, maxWalGrowthBytes: -1 })).rejects.toMatchObject({
-    code: 'wal-growth',
+describe('the log', () => {
+  test('that grows beyond its limit ends the copy, and nothing of it stays', async () => {
+    const { live, beside, ws } = hands('wal');
+    application(live, 'DELETE FROM t WHERE n = 1');
+    // Not to grow at all is already too much: nobody has to be quicker than the copy.
+    const request = { ...rawRequest(live, ws.path('copy.db')), sizeBytes: null, maxWalGrowthBytes: -1 };
+    await expect(beside.call('rawCopy', request)).rejects.toMatchObject({ code: 'wal-growth' });
+    expect(fs.readdirSync(ws.directory).filter((name) => name.startsWith('copy'))).toEqual([]);
   });
-  expect(fs.readdirSync(ws.directory).filter((name) => name.startsWith('copy'))).toEqual([]);
+
+  test('that grows beyond its limit ends the pin, though nobody asks for it', async () => {
+    const { live, session } = hands('wal');
+    const writer = application(live, 'DELETE FROM t WHERE n = 1');
+    await session.call('pin', { path: live, identity: identityOf(live), maxWalGrowthBytes: 100_000 });
+    writer.exec('UPDATE t SET text = text || 1');
+    await vi.waitFor(() => expect(checkpoint(writer)).toBe(0), { timeout: 10_000 });
+    await expect(session.call('unpin', undefined)).rejects.toMatchObject({ code: 'wal-growth' });
+  });
+
+  test.each(['cut short', 'with one wrong bit'])(
+    'copied %s is noticed: the copy is not an older database',
+    async (how) => {
+      const { live, session, beside, ws } = hands('wal');
+      application(live, 'DELETE FROM t WHERE n = 1; DELETE FROM t WHERE n = 2');
+      await session.call('pin', { path: live, identity: identityOf(live), maxWalGrowthBytes: 1e9 });
+      const copy = ws.path('copy.db');
+      const { frames } = await beside.call('rawCopy', { ...rawRequest(live, copy), sizeBytes: null });
+      await session.call('unpin', undefined);
+      expect(frames).toBeGreaterThan(1);
+      const log = fs.readFileSync(`${copy}-wal`);
+      if (how === 'cut short') fs.truncateSync(`${copy}-wal`, log.length - 10);
+      else fs.writeFileSync(`${copy}-wal`, log.fill((log[5000] ?? 0) ^ 1, 5000, 5001));
+      await expect(beside.call('makeWhole', { path: copy, frames: frames ?? 0 })).rejects.toMatchObject({
+        code: 'io',
+        message: expect.stringMatching(/could be used, of at least \d+: the copy was thrown away$/) as unknown,
+      });
+    },
+  );
+
+  test('for which there is no room beside the copy leaves the work to the backup API', async (context) => {
+    await withSmallDisk(context, 24, async (disk) => {
+      const { live, copyTo } = hands('wal');
+      application(live, 'UPDATE t SET text = zeroblob(5000)');
+      expect(await copyTo(path.join(disk, 'copy.db'))).toMatchObject({
+        refused: expect.stringMatching(/would be needed for the file and its log, and .* are free$/) as unknown,
+      });
+    });
+  });
 });
 
-function copyRaw(session: Session, path: string, destination: string) {
-  return session.call('rawCopy', {
-    path,
-    identity: identityOf(path),
-    destination,
-    withLog: false,
-    maxWalGrowthBytes: 1e9,
+test('a journal mode other than the pinned one is not copied', async () => {
+  const { live, beside, ws } = hands('wal');
+  const request = { ...rawRequest(live, ws.path('copy.db')), journal: 'rollback' as const };
+  await expect(beside.call('rawCopy', request)).rejects.toMatchObject({
+    code: 'busy',
+    message: `the journal mode of ${live} was changed while it was pinned`,
   });
+});
+
+test('what an application has reserved at the end of the file is not part of the copy', async () => {
+  const { ws, live, copyTo } = hands('delete');
+  const before = fs.statSync(live).size;
+  fs.appendFileSync(live, Buffer.alloc(65_536));
+  expect(await copyTo('copy.db')).toMatchObject({ digest: { sizeBytes: before } });
+  expect(fs.statSync(ws.path('copy.db')).size).toBe(before);
+  expect(ask(ws.path('copy.db'), 'PRAGMA integrity_check')).toEqual(['ok']);
+});
+
+function rawRequest(live: string, destination: string) {
+  const sizeBytes = fs.statSync(live).size;
+  return {
+    path: live,
+    identity: identityOf(live),
+    destination,
+    sizeBytes,
+    journal: 'wal' as const,
+    maxWalGrowthBytes: 1e9,
+  };
 }
+
+const copyRaw = (session: Session, live: string, destination: string) =>
+  session.call('rawCopy', rawRequest(live, destination));
 
 /** 1: somebody was in the way. */
 function checkpoint(connection: Database.Database): unknown {

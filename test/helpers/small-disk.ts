@@ -19,13 +19,26 @@ export async function withUnknownDisk(context: TestContext, use: (directory: str
   await withDisk(context, { type: 'ramfs', options: 'mode=0700' }, use);
 }
 
+/** The files of a directory once more, where nothing can be written: as under systemd's ProtectSystem, or in a container. */
+export async function withReadOnlyView(
+  context: TestContext,
+  source: string,
+  use: (directory: string) => Promise<void>,
+): Promise<void> {
+  await withDisk(context, { type: 'none', options: 'bind', source }, async (directory) => {
+    const { status, stderr } = spawnSync('mount', ['-o', 'remount,ro,bind', directory], { encoding: 'utf8' });
+    if (status !== 0) context.skip(`a read-only view cannot be mounted here: ${stderr.trim()}`);
+    await use(directory);
+  });
+}
+
 async function withDisk(
   context: TestContext,
-  { type, options }: { type: string; options: string },
+  { type, options, source = type }: { type: string; options: string; source?: string },
   use: (directory: string) => Promise<void>,
 ): Promise<void> {
   const directory = fs.realpathSync(fs.mkdtempSync(path.join(os.tmpdir(), 'debuggle-maintenance-disk-')));
-  const mounted = spawnSync('mount', ['-t', type, '-o', options, type, directory], { encoding: 'utf8' });
+  const mounted = spawnSync('mount', ['-t', type, '-o', options, source, directory], { encoding: 'utf8' });
   try {
     if (mounted.status !== 0)
       context.skip(`a ${type} cannot be mounted here: ${mounted.error?.message ?? mounted.stderr.trim()}`);

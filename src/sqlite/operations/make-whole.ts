@@ -13,20 +13,36 @@ export interface Whole {
   readonly schemaSha256: string;
 }
 
-/** @throws JobError `damaged`, `full`, `io`, … */
-export function makeWhole({ path }: { path: string }): Whole {
+/**
+ * @param frames how many of the log's frames were committed when it was copied. SQLite reads a log up to its first bad checksum, without
+ *   a word: a copy of it that is cut short, or has one wrong bit, would be an older database, or a torn one.
+ * @throws JobError `io` when the copied log is not all there; `damaged`, `full`, …
+ */
+export function makeWhole({ path, frames }: { path: string; frames: number }): Whole {
   let connection: Connection | undefined;
   try {
     connection = openCopyForWriting(path);
-    const checkpoint = connection.pragma('wal_checkpoint(TRUNCATE)') as readonly { readonly busy: number }[];
+    const [passive] = connection.pragma('wal_checkpoint(PASSIVE)') as readonly Checkpointed[];
+    if (passive === undefined || passive.log < frames || passive.checkpointed !== passive.log)
+      throw new JobError(
+        'io',
+        `of the log copied to ${path} only ${passive?.checkpointed ?? 0} frames could be used, of at least ${frames}: the copy was thrown away`,
+      );
+    const [truncated] = connection.pragma('wal_checkpoint(TRUNCATE)') as readonly Checkpointed[];
     const mode = connection.pragma('journal_mode = DELETE', { simple: true });
     const facts = { pageCount: numberPragma(connection, 'page_count'), schemaSha256: schemaSha256(connection) };
     connection.close();
-    if (checkpoint[0]?.busy !== 0 || mode !== 'delete' || existsSync(`${path}-wal`))
+    if (truncated?.busy !== 0 || mode !== 'delete' || existsSync(`${path}-wal`))
       throw new JobError('io', `the log of ${path}, a copy of ours, could not be brought into it`);
     return facts;
   } catch (error) {
     connection?.close();
     throw toDatabaseError(error, `cannot make ${path} whole`);
   }
+}
+
+interface Checkpointed {
+  readonly busy: number;
+  readonly log: number;
+  readonly checkpointed: number;
 }

@@ -9,7 +9,11 @@
  * where it is not found, this method is not used. Measured with a writer and a third process that checkpoints without a pause: 10 000 of
  * 10 000 copies sound; without the pin 22 of 60.
  *
- * A process that dies here gives up its locks, and the copy is thrown away. Nothing is ever written to the database.
+ * A slot counts only together with the lock that says that the -shm is in use. SQLite takes slot 0 also for an -shm that it can only read
+ * and that nobody else has open: then it reads the log by an index of its own, and the log is not in the file at all.
+ *
+ * A process that dies here gives up its locks, and the copy is thrown away. Nothing is ever written to the database. While it is pinned
+ * the log cannot be begun anew: should it grow beyond its limit, the pin is given up, whatever the copying process is doing.
  */
 import { statfsSync, statSync } from 'node:fs';
 import { JobError } from '../../errors.js';
@@ -17,7 +21,7 @@ import { holdsShared, kernelLocks, readSlotOf } from '../kernel-locks.js';
 import { type Connection, type Identity, openForReading } from '../open.js';
 import { beginPinned, type PinnedFacts } from '../pinned.js';
 import { toDatabaseError } from '../result-codes.js';
-import { schemaSha256 } from '../schema.js';
+import { numberPragma } from '../schema.js';
 
 /** What keeps the files copyable. */
 export type Hold =
@@ -25,13 +29,17 @@ export type Hold =
   | { readonly kind: 'shared' }
   | { readonly kind: 'none'; readonly why: string };
 
-export interface Pinned extends PinnedFacts {
+export interface Pinned {
+  readonly facts: PinnedFacts;
   readonly hold: Hold;
+  readonly walBytes: number;
+  /** Moves with every change of the schema. */
+  readonly schemaVersion: number;
 }
 
 export interface Unpinned {
-  /** Of the database as it is after the copy: differs when somebody changed the schema meanwhile. */
-  readonly schemaSha256: string;
+  /** As it is after the copy; null: not asked, for the copy cannot have seen any change, or somebody was in the way. */
+  readonly schemaVersion: number | null;
   /** From pinning to the end of the transaction: in rollback-journal mode, how long commits had to wait. */
   readonly pinnedMs: number;
 }
@@ -42,20 +50,31 @@ interface Held {
   readonly connection: Connection;
   readonly hold: Hold;
   readonly since: number;
+  readonly watch: NodeJS.Timeout;
+  /** Why it was given up. */
+  lost?: JobError;
 }
+
+const watchMs = 250;
+/** /proc/locks is not read in one piece: among many that come and go, one held throughout can be missing. Seen once is proof. */
+const looks = 5;
 
 /** One at a time; here also so that the connection is not collected, and its locks with it. */
 let held: Held | undefined;
 
 /** @throws JobError as opening does; `not-a-database` when there is no table */
-export function pin({ path, identity }: { path: string; identity: Identity }): Pinned {
+export function pin(request: { path: string; identity: Identity; maxWalGrowthBytes: number }): Pinned {
+  const { path, identity, maxWalGrowthBytes } = request;
   if (held !== undefined) throw new JobError('internal', `${held.path} is still pinned in this process`);
   const connection = openForReading(path, identity);
   try {
     const facts = beginPinned(connection, path);
+    const schemaVersion = numberPragma(connection, 'schema_version');
     const hold = findHold(path, identity, facts.journalMode);
-    held = { path, identity, connection, hold, since: performance.now() };
-    return { ...facts, hold };
+    const wal = walBytes(path);
+    const watch = setInterval(() => watchLog(wal, maxWalGrowthBytes), watchMs);
+    held = { path, identity, connection, hold, since: performance.now(), watch };
+    return { facts, schemaVersion, hold, walBytes: wal };
   } catch (error) {
     connection.close();
     throw toDatabaseError(error, `cannot read ${path}`);
@@ -65,8 +84,8 @@ export function pin({ path, identity }: { path: string; identity: Identity }): P
 /**
  * Ends the transaction, after a last look at the locks.
  *
- * @throws JobError `crashed` when this is no longer the process that pinned, `busy` when the lock was lost on the way, `identity-changed` when the path names another file by now: what was copied
- *   meanwhile is not to be believed
+ * @throws JobError `crashed` when this is no longer the process that pinned, `busy` when the lock was lost on the way, `wal-growth` when it
+ *   was given up, `identity-changed` when the path names another file by now: what was copied meanwhile is not to be believed
  */
 export function unpin(): Unpinned {
   if (held === undefined)
@@ -74,39 +93,66 @@ export function unpin(): Unpinned {
       'crashed',
       'the process that kept the database from changing has died: the copy was thrown away',
     );
-  const { path, identity, connection, hold, since } = held;
-  held = undefined;
+  const { path, identity, connection, hold, since, lost } = held;
   try {
+    if (lost !== undefined) throw lost;
     requireStillHeld(path, identity, hold);
     connection.exec('COMMIT');
     const pinnedMs = Math.round(performance.now() - since);
-    return { schemaSha256: schemaSha256(connection), pinnedMs };
+    const withLog = hold.kind === 'slot' && hold.slot > 0;
+    return { schemaVersion: withLog ? schemaVersionNow(connection) : null, pinnedMs };
   } catch (error) {
     throw toDatabaseError(error, `cannot read ${path}`);
   } finally {
-    connection.close();
+    dropPin();
   }
 }
 
 /** Ends what is pinned, if anything is, without a word on the copy. */
 export function dropPin(): void {
-  held?.connection.close();
+  if (held === undefined) return;
+  clearInterval(held.watch);
+  held.connection.close();
   held = undefined;
 }
 
+function watchLog(before: number, limit: number): void {
+  if (held === undefined || held.lost !== undefined) return;
+  const { path, connection } = held;
+  const growth = walBytes(path) - before;
+  if (growth <= limit) return;
+  held.lost = walGrowthError(path, growth);
+  connection.close();
+}
+
+export function walGrowthError(path: string, growth: number): JobError {
+  return new JobError(
+    'wal-growth',
+    `the write-ahead log of ${path} grew by ${growth} bytes while it was copied, more than max_wal_growth allows`,
+  );
+}
+
+function schemaVersionNow(connection: Connection): number | null {
+  try {
+    return numberPragma(connection, 'schema_version');
+  } catch {
+    // Busy, for example: that says nothing about the copy.
+    return null;
+  }
+}
+
 function findHold(path: string, identity: Identity, journalMode: string): Hold {
-  const where = localFileSystems.get(statfsSync(path).type);
-  if (where === undefined) return { kind: 'none', why: 'the file system is not known to be local' };
-  const locks = kernelLocks();
-  if (locks === undefined) return { kind: 'none', why: 'there is no /proc/locks' };
+  if (!localFileSystems.has(statfsSync(path).type))
+    return { kind: 'none', why: 'the file system is not known to be local' };
+  if (kernelLocks() === undefined) return { kind: 'none', why: 'there is no /proc/locks' };
+  const shmInode = statSync(`${path}-shm`, { throwIfNoEntry: false })?.ino;
   if (journalMode !== 'wal') {
-    return holdsShared(locks, process.pid, identity.inode)
+    return seen(() => isShared(identity, shmInode))
       ? { kind: 'shared' }
       : { kind: 'none', why: 'its lock is not to be seen in /proc/locks' };
   }
-  const shmInode = statSync(`${path}-shm`, { throwIfNoEntry: false })?.ino;
-  const slot = shmInode === undefined ? undefined : readSlotOf(locks, process.pid, shmInode);
-  if (shmInode === undefined || slot === undefined)
+  let slot: number | undefined;
+  if (shmInode === undefined || !seen(() => (slot = slotOf(shmInode)) !== undefined) || slot === undefined)
     return { kind: 'none', why: 'its place in the log is not to be seen in /proc/locks' };
   return { kind: 'slot', slot, shmInode };
 }
@@ -116,21 +162,34 @@ function requireStillHeld(path: string, identity: Identity, hold: Hold): void {
   const now = statSync(path, { throwIfNoEntry: false });
   if (now?.ino !== identity.inode || now.dev !== identity.device)
     throw new JobError('identity-changed', `${path} was replaced by another file while it was copied`);
-  const locks = kernelLocks() ?? [];
-  const still =
-    hold.kind === 'shared'
-      ? holdsShared(locks, process.pid, identity.inode)
-      : readSlotOf(locks, process.pid, hold.shmInode) === hold.slot;
+  const still = seen(() => (hold.kind === 'shared' ? isShared(identity) : slotOf(hold.shmInode) === hold.slot));
   if (!still) throw new JobError('busy', `the lock on ${path} was lost while it was copied: the copy was thrown away`);
 }
 
+/** As a reader in rollback-journal mode. One in WAL mode holds the same lock, and one on the -shm with it. */
+function isShared({ inode }: Identity, shmInode?: number): boolean {
+  const locks = kernelLocks() ?? [];
+  const hasLog = locks.some((lock) => lock.pid === process.pid && lock.inode === shmInode);
+  return !hasLog && holdsShared(locks, process.pid, inode);
+}
+
+const slotOf = (shmInode: number): number | undefined => readSlotOf(kernelLocks() ?? [], process.pid, shmInode);
+
+function seen(look: () => boolean): boolean {
+  return Array.from({ length: looks }).some(() => look());
+}
+
+function walBytes(path: string): number {
+  return statSync(`${path}-wal`, { throwIfNoEntry: false })?.size ?? 0;
+}
+
 /** By statfs(2), where POSIX locks and a shared page cache are what SQLite expects. */
-const localFileSystems: ReadonlyMap<number, string> = new Map([
-  [0xef53, 'ext4'],
-  [0x5846_5342, 'xfs'],
-  [0x9123_683e, 'btrfs'],
-  [0x0102_1994, 'tmpfs'],
-  [0x2fc1_2fc1, 'zfs'],
-  [0xf2f5_2010, 'f2fs'],
-  [0x794c_7630, 'overlayfs'],
+const localFileSystems: ReadonlySet<number> = new Set([
+  0xef53, // ext4
+  0x5846_5342, // xfs
+  0x9123_683e, // btrfs
+  0x0102_1994, // tmpfs
+  0x2fc1_2fc1, // zfs
+  0xf2f5_2010, // f2fs
+  0x794c_7630, // overlayfs
 ]);

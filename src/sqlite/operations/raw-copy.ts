@@ -8,18 +8,22 @@
 import { createHash } from 'node:crypto';
 import { constants, statSync } from 'node:fs';
 import { type FileHandle, open } from 'node:fs/promises';
+import { endianness } from 'node:os';
 import { errorCodeOf, JobError, toFileError } from '../../errors.js';
 import { removeBegun } from '../../files/durable.js';
 import { kernelLocks } from '../kernel-locks.js';
 import type { Identity } from '../open.js';
+import { walGrowthError } from './pin.js';
 
 export interface RawCopyRequest {
   readonly path: string;
   readonly identity: Identity;
   /** A name that nothing bears yet, in a directory of ours. */
   readonly destination: string;
-  /** Whether the log is part of what was pinned. Without it the copy is a database of its own, in rollback-journal mode. */
-  readonly withLog: boolean;
+  /** How much of the file belongs to the database; null: all, and the log is part of what was pinned. */
+  readonly sizeBytes: number | null;
+  /** Of the database as pinned. Without its log the copy is a database of its own, in rollback-journal mode. */
+  readonly journal: 'rollback' | 'wal';
   readonly maxWalGrowthBytes: number;
 }
 
@@ -27,26 +31,26 @@ export interface RawCopy {
   readonly sizeBytes: number;
   /** Of the copy; null with the log, which still has to go into it. */
   readonly sha256: string | null;
+  /** How many frames of the log were committed when it was copied: so many at least must be in the copy. Null without the log. */
+  readonly frames: number | null;
   readonly walGrowthBytes: number;
 }
 
-const pieceBytes = 4 * 1024 * 1024;
+/** Measured for 300 MB on ext4, Linux 6.18: 0.22 s; with 1 MiB 0.19 to 0.65 s, with 4 MiB 0.75 s: the kernel then looks for huge pages. */
+const pieceBytes = 256 * 1024;
 
-/** @throws JobError `identity-changed`, `wal-growth`, `full`, `io`, `permission`, … */
+/** @throws JobError `identity-changed`, `wal-growth`, `busy`, `full`, `io`, `permission`, … */
 export async function rawCopy(
   request: RawCopyRequest,
   progress: (done: number, total: number) => void,
 ): Promise<RawCopy> {
-  const { path, identity, destination, withLog, maxWalGrowthBytes } = request;
+  const { path, identity, destination, sizeBytes: wanted, journal, maxWalGrowthBytes } = request;
   refuseLocked(path, identity);
-  const walBefore = walBytes(path);
+  const walBefore = sizeOf(`${path}-wal`);
   const walGrowth = (): number => {
-    const growth = Math.max(0, walBytes(path) - walBefore);
-    if (growth <= maxWalGrowthBytes) return growth;
-    throw new JobError(
-      'wal-growth',
-      `the write-ahead log of ${path} grew by ${growth} bytes while it was copied, more than max_wal_growth allows`,
-    );
+    const growth = Math.max(0, sizeOf(`${path}-wal`) - walBefore);
+    if (growth > maxWalGrowthBytes) throw walGrowthError(path, growth);
+    return growth;
   };
   try {
     const source = await openSource(path);
@@ -54,15 +58,17 @@ export async function rawCopy(
       const stat = await source.stat();
       if (stat.ino !== identity.inode || stat.dev !== identity.device)
         throw new JobError('identity-changed', `${path} was replaced by another file: nothing was copied`);
-      const hash = withLog ? undefined : createHash('sha256');
-      const sizeBytes = await copyWhole(source, destination, (piece, offset) => {
-        if (!withLog && offset === 0) sayRollback(piece);
+      const hash = wanted === null ? undefined : createHash('sha256');
+      const total = wanted ?? stat.size;
+      const sizeBytes = await copyWhole(source, destination, wanted, (piece, offset) => {
+        if (offset === 0) requireJournal(path, piece, journal);
+        if (offset === 0 && wanted !== null) sayRollback(piece);
         hash?.update(piece);
         walGrowth();
-        progress(offset + piece.length, Math.max(stat.size, offset + piece.length));
+        progress(offset + piece.length, Math.max(total, offset + piece.length));
       });
-      if (withLog) await copyLog(path, destination);
-      return { sizeBytes, sha256: hash?.digest('hex') ?? null, walGrowthBytes: walGrowth() };
+      const frames = wanted === null ? await copyLog(path, destination, walGrowth) : null;
+      return { sizeBytes, sha256: hash?.digest('hex') ?? null, frames, walGrowthBytes: walGrowth() };
     } finally {
       await source.close();
     }
@@ -72,36 +78,65 @@ export async function rawCopy(
   }
 }
 
-async function copyLog(path: string, destination: string): Promise<void> {
+/**
+ * As much of the log as there is now: whatever is appended meanwhile is not needed, and its end would be chased.
+ *
+ * @returns how many of its frames are committed
+ */
+async function copyLog(path: string, destination: string, walGrowth: () => number): Promise<number> {
+  const frames = await committedFrames(path);
   const log = await openSource(`${path}-wal`);
   try {
-    await copyWhole(log, `${destination}-wal`, () => undefined);
+    const { size } = await log.stat();
+    await copyWhole(log, `${destination}-wal`, size, () => void walGrowth());
+    return frames;
   } finally {
     await log.close();
   }
 }
 
+/** `mxFrame` in the header of the log's index, which is there twice: https://www.sqlite.org/walformat.html#the_wal_index_header */
+async function committedFrames(path: string): Promise<number> {
+  const index = await openSource(`${path}-shm`);
+  try {
+    for (let look = 0; look < 100; look += 1) {
+      const header = await read(index, Buffer.alloc(96), 0);
+      if (header.length === 96 && header.subarray(0, 48).equals(header.subarray(48)))
+        return endianness() === 'LE' ? header.readUInt32LE(16) : header.readUInt32BE(16);
+    }
+  } finally {
+    await index.close();
+  }
+  throw new JobError('busy', `the index of the log of ${path} is never at rest`);
+}
+
 /**
  * Reads the next piece and writes the one before while `each` looks at this one, which may still change it.
  *
+ * @param limit no more than this; null: up to the end
  * @returns how many bytes there were
  */
 async function copyWhole(
   source: FileHandle,
   destination: string,
+  limit: number | null,
   each: (piece: Buffer, offset: number) => void,
 ): Promise<number> {
   const target = await open(destination, 'wx', 0o600);
   try {
     const buffers = [0, 1, 2].map(() => Buffer.allocUnsafe(pieceBytes)) as [Buffer, Buffer, Buffer];
-    let reading = read(source, buffers[0], 0);
+    const readNext = (index: number, from: number): Promise<Buffer> => {
+      const buffer = buffers[(index % 3) as 0 | 1 | 2];
+      return read(source, buffer.subarray(0, Math.min(pieceBytes, (limit ?? Number.POSITIVE_INFINITY) - from)), from);
+    };
+    let reading = readNext(0, 0);
     let writing: Promise<void> = Promise.resolve();
     let offset = 0;
     for (let index = 0; ; index += 1) {
       const piece = await reading;
       if (piece.length === 0) break;
       // Into the buffer whose writing was waited for in the last round.
-      reading = read(source, buffers[((index + 1) % 3) as 0 | 1 | 2], offset + piece.length);
+      reading = readNext(index + 1, offset + piece.length);
       reading.catch(() => undefined);
       each(piece, offset);
       await writing;
@@ -144,11 +179,19 @@ function sayRollback(firstPiece: Buffer): void {
   firstPiece.fill(1, 18, 20);
 }
 
+/** What was pinned decides what is copied: it must be what the file says. */
+function requireJournal(path: string, firstPiece: Buffer, journal: 'rollback' | 'wal'): void {
+  const version = journal === 'wal' ? 2 : 1;
+  if (firstPiece[18] === version && firstPiece[19] === version) return;
+  throw new JobError('busy', `the journal mode of ${path} was changed while it was pinned`);
+}
+
 function refuseLocked(path: string, { inode }: Identity): void {
-  const own = kernelLocks()?.some((lock) => lock.pid === process.pid && lock.inode === inode);
+  const inodes = [inode, statSync(`${path}-shm`, { throwIfNoEntry: false })?.ino];
+  const own = kernelLocks()?.some((lock) => lock.pid === process.pid && inodes.includes(lock.inode));
   if (own === true) throw new JobError('internal', `this process has SQLite's locks on ${path}: it must not copy it`);
 }
 
-function walBytes(path: string): number {
-  return statSync(`${path}-wal`, { throwIfNoEntry: false })?.size ?? 0;
+function sizeOf(path: string): number {
+  return statSync(path, { throwIfNoEntry: false })?.size ?? 0;
 }
