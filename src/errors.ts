@@ -6,7 +6,7 @@
 /**
  * What went wrong, in words that decide what happens next.
  *
- * The first eight are SQLite's result codes, mapped in one place (sqlite/result-codes.ts).
+ * The first nine are SQLite's result codes, mapped in one place (sqlite/result-codes.ts).
  */
 export const jobErrorCodes = [
   'busy', // another process holds the database locked
@@ -15,6 +15,7 @@ export const jobErrorCodes = [
   'permission', // may not read or write, read-only
   'not-a-database', // no SQLite header: text, encrypted, something else
   'damaged', // the database is damaged, and that has been confirmed
+  'constraint', // rows break a UNIQUE or another constraint of the schema
   'unverifiable', // needs functions, collations or tokenizers this program lacks
   'identity-changed', // another file stands where the known one stood
   'missing', // the file or directory is not there

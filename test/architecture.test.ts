@@ -34,7 +34,8 @@ const roomOf = (file: string): string =>
 const anything: readonly string[] = ['daemon', 'cli'];
 const values: Readonly<Record<string, readonly string[]>> = {
   config: ['jobs'],
-  jobs: ['engine', 'sqlite', 'files'],
+  jobs: ['guard', 'engine', 'sqlite', 'files'],
+  guard: ['jobs', 'engine', 'sqlite', 'files'],
   engine: ['sqlite', 'files'],
 };
 const types: Readonly<Record<string, readonly string[]>> = {
@@ -51,6 +52,8 @@ const besides: Readonly<Record<string, string>> = {
   'config/schema -> profiles': 'the names of profiles; profiles are data',
   'jobs/job -> profiles': 'a target has its profile; profiles are data',
   'jobs/targets -> profiles': 'a target has its profile; profiles are data',
+  'guard/run -> version': 'who made a decision',
+  'guard/guarded-run -> version': 'who intended something',
   'jobs/backup-manifest -> version': 'who wrote a manifest',
   'schedule/run -> jobs': 'somebody must call the jobs: the one runner',
   'schedule/run -> engine': 'it opens the session that jobs are handed',
@@ -64,11 +67,16 @@ const besides: Readonly<Record<string, string>> = {
   'history/runs -> jobs': 'the worst of outcomes',
   'history/schema -> sqlite': 'it is a database of ours',
   'history/retain -> sqlite': 'it is a database of ours',
+  'history/guard -> sqlite': 'it is a database of ours',
   'history/knowledge -> sqlite': 'it is a database of ours',
   'history/problems -> sqlite': 'it is a database of ours',
   'log/log -> jobs': 'the type of a logger',
   'service/systemd -> jobs': 'the type of a logger',
   'sqlite/operations/raw-copy -> files': 'removing what was begun, as whoever writes files does',
+  'sqlite/operations/vacuum -> files':
+    'whether anybody would wait for the checkpoint afterwards, only the kernel knows',
+  'sqlite/operations/match-page-size -> files': 'removing what was begun',
+  'sqlite/operations/salvage -> files': 'a new file made durable, or removed',
   'sqlite/operations/snapshot -> files': 'the two bytes of a header that say which journal a copy uses',
 };
 
@@ -95,7 +103,9 @@ test('errors.ts imports nothing, and units.ts only zod', () => {
 });
 
 test('no two folders import each other, not even in a circle, and no two files', () => {
-  expect(circleIn(ours.map(({ from, to }) => [roomOf(from), roomOf(to)]))).toEqual([]);
+  // The guard takes copies and confirms damage as jobs do, and jobs hand it their work: two rooms with one door between them.
+  const apartmentOf = (file: string): string => (roomOf(file) === 'guard' ? 'jobs' : roomOf(file));
+  expect(circleIn(ours.map(({ from, to }) => [apartmentOf(from), apartmentOf(to)]))).toEqual([]);
   // Types may: job.ts names the engine's session, whose operations name what jobs store.
   expect(circleIn(ours.filter(({ typeOnly }) => !typeOnly).map(({ from, to }) => [from, to]))).toEqual([]);
 });
@@ -109,7 +119,7 @@ describe('a library has its one place:', () => {
     ['commander', /^cli\//],
     ['@commander-js/extra-typings', /^cli\//],
     ['tinyglobby', /^files\//],
-    ['node:child_process', /^(?:engine|service)\//],
+    ['node:child_process', /^(?:engine|service)\/|^guard\/hooks\.ts$/],
     ['node:worker_threads', /^engine\//],
   ])('%s', (library, place) => {
     const users = imports.filter(({ to }) => to === library || to.startsWith(`${library}/`)).map(({ from }) => from);
@@ -125,6 +135,12 @@ test('what a session can do runs in the child: the main process calls no operati
     ({ from, to, typeOnly }) => roomOf(from) === 'jobs' && !typeOnly && /^(?:sqlite|files|engine)\//.test(to),
   );
   expect([...new Set(byJobs.map(({ to }) => to))]).toEqual(['files/names.ts']);
+  // The guard besides: what the rows of a check mean, which is pure, and the lock of the audit log, a file of our own.
+  const byGuard = ours.filter(
+    ({ from, to, typeOnly }) => roomOf(from) === 'guard' && !typeOnly && /^(?:sqlite|files|engine)\//.test(to),
+  );
+  const allowed = ['files/names.ts', 'sqlite/findings.ts', 'sqlite/operations/lock.ts'];
+  expect([...new Set(byGuard.map(({ to }) => to))].sort()).toEqual(allowed);
 });
 
 test('a file is named for its idea: no utils, helpers, types or common', () => {

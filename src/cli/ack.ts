@@ -8,13 +8,15 @@ export async function ack(options: GlobalOptions, name: string): Promise<number>
   try {
     for (const { target } of await chosenTargets(parts, [name])) {
       const open = parts.history.openProblems(target.name);
+      const incident = parts.history.openIncident(target.name);
       const recorded = parts.history.acknowledge(target.name, new Date(), [
         target.backupDirectory,
         target.scratchDirectory,
       ]);
       if (!recorded.ok) throw recorded.error;
       print(
-        `${target.name}: acknowledged${open.length === 0 ? '; nothing stood open but marks' : ''}`,
+        `${target.name}: acknowledged${open.length === 0 && incident === undefined ? '; nothing stood open but marks' : ''}`,
+        ...(incident === undefined ? [] : [`  incident ${incident.row}: ${incident.message}`]),
         ...open.map((problem) => `  ${problem.job}: ${problem.message}`),
       );
     }

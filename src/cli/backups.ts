@@ -1,6 +1,7 @@
 /** `backups`: the catalogue, and why retention keeps each of them. `keep` and `release` pin one or let it go. */
-import { UsageError } from '../errors.js';
+import { JobError, UsageError } from '../errors.js';
 import type { Backup } from '../files/catalog.js';
+import { goodBackups } from '../jobs/good-backups.js';
 import { frozenBecause, planRetention } from '../jobs/retention-plan.js';
 import type { Listed } from '../jobs/targets.js';
 import { counted, formatBytes } from '../units.js';
@@ -64,6 +65,7 @@ async function describe(parts: Parts, listed: Listed): Promise<{ frozen: string 
     illegible,
     damagedSince: history.damagedSince(target.name),
     lastBackupOutcome: history.lastJob(target.name, 'backup')?.outcome,
+    incident: history.openIncident(target.name),
     acknowledgedAt: history.acknowledgedAt(target.name),
     now,
   });
@@ -108,7 +110,7 @@ function verification(
 }
 
 /** @throws UsageError when there is no such backup */
-export async function findBackup(
+async function findBackup(
   parts: Parts,
   only: readonly string[],
   name: string,
@@ -120,6 +122,30 @@ export async function findBackup(
     if (backup !== undefined) return { listed, backup };
   }
   throw new UsageError(`there is no backup ${name}: \`debuggle-maintenance backups\` lists them`);
+}
+
+/** The one asked for, or the newest that is not known to be damaged. */
+export async function chooseBackup(
+  parts: Parts,
+  name: string,
+  from: string | undefined,
+): Promise<{ listed: Listed; backup: Backup }> {
+  if (from !== undefined) return await findBackup(parts, [name], from);
+  const [listed, ...more] = await chosenTargets(parts, [name]);
+  if (listed === undefined || more.length > 0)
+    throw new UsageError(`${name} names ${more.length + 1} databases: say which one with --database`);
+  const { history } = parts;
+  const backup = goodBackups(await backupsOf(parts, listed), {
+    bad: history.badBackups(listed.target.name),
+    isDamaged: history.damagedSince(listed.target.name) !== undefined,
+    lastFoundSound: history.lastFoundSound(listed.target.name),
+  }).at(-1);
+  if (backup === undefined)
+    throw new JobError(
+      'missing',
+      `${name} has no backup in ${listed.target.backupDirectory} that is known to be sound: \`backups\` lists what there is, and --from takes any of them`,
+    );
+  return { listed, backup };
 }
 
 export async function keep(options: GlobalOptions, name: string, pinned: boolean): Promise<number> {

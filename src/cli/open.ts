@@ -58,7 +58,7 @@ function assemble(config: Config, stdout: 'stdout' | 'stderr' | 'none', readOnly
     journald: stdout !== 'none' && isJournal(process.env, fstatSync(stdout === 'stdout' ? 1 : 2)),
   });
   const history = History.open(config.stateDirectory, { now: () => new Date(), log, readOnly });
-  const engine = new Engine({ memoryBytes: config.childMemoryBytes });
+  const engine = new Engine({ memoryBytes: config.childMemoryBytes, tempDirectory: config.scratchDirectory });
   return {
     config,
     log,

@@ -17,6 +17,7 @@ export function partsOfRun(
   return {
     databases: config.databases,
     scratchDirectory: config.scratchDirectory,
+    stateDirectory: config.stateDirectory,
     concurrency: config.concurrency,
     engine,
     history,

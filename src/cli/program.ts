@@ -7,6 +7,7 @@ import { programVersion } from '../version.js';
 import { ack } from './ack.js';
 import { backups, keep } from './backups.js';
 import { checkConfig } from './check-config.js';
+import { explain as explainRun } from './explain.js';
 import { next, parseCount } from './next.js';
 import { report } from './report.js';
 import { restore } from './restore.js';
@@ -100,10 +101,12 @@ async function carryOut(args: readonly string[]): Promise<number> {
     .action((name) => finish(keep(globals(), name, false)));
   program
     .command('restore')
-    .description('restore a backup of one --database to a file')
+    .description('restore a backup of one --database to a file, or into the database itself')
     .option('--from <backup>', 'which backup (default: the newest sound one)')
     .option('--to <file>', 'where to; never overwritten without --force')
-    .option('--force', 'replace the file, unless somebody has it open')
+    .option('--force', 'with --to: replace the file, unless somebody has it open')
+    .option('--in-place', 'into the live database; what it holds is put into quarantine first')
+    .option('--yes', 'with --in-place: do not ask')
     .action((options) => finish(restore({ ...globals(), ...options })));
   program
     .command('next')
@@ -119,6 +122,11 @@ async function carryOut(args: readonly string[]): Promise<number> {
     .description('settle what stands open for a database')
     .argument('<database>')
     .action((name) => finish(ack(globals(), name)));
+  program
+    .command('explain')
+    .description("how the guard came to a run's decisions about a database")
+    .argument('<run>')
+    .action((run) => finish(explainRun(globals(), run)));
   for (const command of program.commands) command.exitOverride().configureOutput(output);
 
   try {

@@ -7,27 +7,36 @@ import { basename, dirname, join, resolve } from 'node:path';
 import { JobError, UsageError } from '../errors.js';
 import type { Backup } from '../files/catalog.js';
 import { partialPath } from '../files/names.js';
-import { goodBackups } from '../jobs/good-backups.js';
 import { type Listed, listTargets } from '../jobs/targets.js';
 import { formatBytes, formatDuration } from '../units.js';
-import { findBackup } from './backups.js';
-import { backupsOf, chosenTargets, type GlobalOptions, openForReadingOnly, type Parts, readConfig } from './open.js';
+import { chooseBackup } from './backups.js';
+import { type GlobalOptions, openForReadingOnly, type Parts, readConfig } from './open.js';
+import { restoreIntoPlace } from './restore-in-place.js';
 import { print, printJson } from './terminal.js';
 
 export interface RestoreOptions extends GlobalOptions {
   readonly from?: string | undefined;
   readonly to?: string | undefined;
   readonly force?: boolean | undefined;
+  readonly inPlace?: boolean | undefined;
+  readonly yes?: boolean | undefined;
 }
 
 export async function restore(options: RestoreOptions): Promise<number> {
   const [name, ...others] = options.database ?? [];
   if (name === undefined || others.length > 0) throw new UsageError('restore needs exactly one --database NAME');
-  if (options.to === undefined) throw new UsageError('restore needs --to FILE: where to put the restored database');
+  if (options.inPlace === true) {
+    if (options.to !== undefined || options.force === true)
+      throw new UsageError('restore --in-place takes neither --to nor --force: it restores into the database itself');
+    return await restoreIntoPlace(options, name);
+  }
+  if (options.to === undefined)
+    throw new UsageError('restore needs --to FILE, where to put the restored database, or --in-place');
+  if (options.yes === true) throw new UsageError('--yes goes with --in-place');
   const destination = resolve(options.to);
   const parts = openForReadingOnly(readConfig(options));
   try {
-    const { listed, backup } = await choose(parts, name, options.from);
+    const { listed, backup } = await chooseBackup(parts, name, options.from);
     await refuseOurs(parts, destination);
     const restored = await restoreTo(parts, listed, backup, destination, options.force === true);
     if (options.json === true) printJson(restored);
@@ -39,30 +48,6 @@ export async function restore(options: RestoreOptions): Promise<number> {
   } finally {
     await parts.close();
   }
-}
-
-/** The one asked for, or the newest that is not known to be damaged. */
-async function choose(
-  parts: Parts,
-  name: string,
-  from: string | undefined,
-): Promise<{ listed: Listed; backup: Backup }> {
-  if (from !== undefined) return await findBackup(parts, [name], from);
-  const [listed, ...more] = await chosenTargets(parts, [name]);
-  if (listed === undefined || more.length > 0)
-    throw new UsageError(`${name} names ${more.length + 1} databases: say which one with --database`);
-  const { history } = parts;
-  const backup = goodBackups(await backupsOf(parts, listed), {
-    bad: history.badBackups(listed.target.name),
-    isDamaged: history.damagedSince(listed.target.name) !== undefined,
-    lastFoundSound: history.lastFoundSound(listed.target.name),
-  }).at(-1);
-  if (backup === undefined)
-    throw new JobError(
-      'missing',
-      `${name} has no backup in ${listed.target.backupDirectory} that is known to be sound: \`backups\` lists what there is, and --from takes any of them`,
-    );
-  return { listed, backup };
 }
 
 /** Never over a database of the configuration, whose file may be opened at any moment, nor among our own files. */
@@ -93,7 +78,7 @@ async function refuseOurs({ config, engine }: Parts, destination: string): Promi
     if (hit === undefined) continue;
     throw new JobError(
       'refused',
-      `${destination} is the database ${database.name} of ${config.file}: restore to another name, stop what uses it, and move the files yourself`,
+      `${destination} is the database ${database.name} of ${config.file}: restore to another name, or into it with --in-place`,
     );
   }
 }

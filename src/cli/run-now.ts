@@ -19,6 +19,8 @@ import {
 import { partsOfRun } from './parts-of-run.js';
 import { createProgressLine } from './progress-line.js';
 import { colours, print, printJson } from './terminal.js';
+import { settleUnfinishedRestores } from './unfinished.js';
+import { settleUnfinishedGuards } from './unfinished-guards.js';
 
 export interface RunNowOptions extends GlobalOptions {
   readonly runNow: string;
@@ -44,6 +46,8 @@ export async function runNow(options: RunNowOptions): Promise<number> {
     if (only.length > 0) await chosenTargets(parts, only);
     await refuseOverlaps(parts);
     parts.history.interruptUnfinished(new Date());
+    await settleUnfinishedRestores(parts, stop.signal);
+    await settleUnfinishedGuards(parts, stop.signal);
     const progress = createProgressLine(process.stderr);
     const report = await runSchedule(partsOfRun(parts, new DatabaseQueue(config.concurrency), progress.show), {
       schedule,

@@ -26,6 +26,8 @@ import {
 } from './open.js';
 import { partsOfRun } from './parts-of-run.js';
 import { printError } from './terminal.js';
+import { settleUnfinishedRestores } from './unfinished.js';
+import { settleUnfinishedGuards } from './unfinished-guards.js';
 
 /** What waits for a lock that a `--run-now` holds. */
 const lockWaitMs = 600_000;
@@ -89,6 +91,10 @@ class Daemon {
     const now = new Date();
     for (const run of history.interruptUnfinished(now))
       log.warn({ schedule: run.schedule, run_id: run.run_id, outcome: 'interrupted' }, 'a run was found unfinished');
+    // Beside the rest: it may read whole databases, and has their locks meanwhile.
+    const settled = settleUnfinishedRestores(this.parts, this.#stop.signal).then(() =>
+      settleUnfinishedGuards(this.parts, this.#stop.signal),
+    );
     const owed = this.#owed(now);
     for (const schedule of this.#config.schedules) history.seeSchedule(schedule.name, now);
     this.#scheduler = new Scheduler({
@@ -122,7 +128,7 @@ class Daemon {
     await finished;
     this.#service.stopping();
     this.#scheduler.close();
-    await Promise.all(this.#active.values());
+    await Promise.all([...this.#active.values(), settled]);
     log.info({}, 'stopped');
     await this.#service.close();
   }

@@ -86,8 +86,25 @@ async function databaseStatus(parts: Parts, listed: Listed, now: Date) {
       verified === undefined
         ? null
         : { backup: verified.backup, at: verified.at.toISOString(), restore_ms: verified.restoreMs },
+    incident: incidentOf(history.openIncident(name)),
+    last_restore: lastRestore(parts, name),
     problems: history.openProblems(name),
   };
+}
+
+function incidentOf(incident: ReturnType<Parts['history']['openIncident']>) {
+  if (incident === undefined) return null;
+  const { runId, row, at, message } = incident;
+  return { run_id: runId, row, since: at.toISOString(), message };
+}
+
+/** When the database itself was last restored, and what then became of it; null: never, or somebody has acknowledged it since. */
+function lastRestore({ history }: Parts, name: string) {
+  const last = history.lastJob(name, 'restore');
+  const acknowledged = history.acknowledgedAt(name);
+  return last === undefined || (acknowledged !== undefined && acknowledged > last.at)
+    ? null
+    : { at: last.at.toISOString(), outcome: last.outcome, summary: last.error?.message ?? last.summary };
 }
 
 interface Answer {
@@ -99,6 +116,13 @@ interface Answer {
 
 function printStatus({ history, schedules, databases, problems }: Answer, now: Date): void {
   const open = [
+    ...databases.flatMap(({ database, incident }) =>
+      incident === null
+        ? []
+        : [
+            `${database}: incident ${incident.row}: ${incident.message} (since ${incident.since}; how it came to that: \`debuggle-maintenance explain ${incident.run_id}\`; then: \`debuggle-maintenance ack ${database}\`)`,
+          ],
+    ),
     ...problems.map((problem) => `${problem.job}: ${problem.message} (since ${problem.since.toISOString()})`),
     ...databases.flatMap((each) =>
       each.problems.map(
@@ -118,6 +142,12 @@ function printStatus({ history, schedules, databases, problems }: Answer, now: D
     ...open.map((line) => `  ${plain(line)}`),
     '',
   );
+  const restored = databases.flatMap(({ database, last_restore }) =>
+    last_restore === null || last_restore.outcome !== 'restored'
+      ? []
+      : [`${database} was restored in place at ${last_restore.at}: ${last_restore.summary}`],
+  );
+  if (restored.length > 0) print(...restored.map(plain), '');
   const ago = (iso: string): string => `${formatDuration(Math.max(0, now.getTime() - Date.parse(iso)))} ago`;
   print(
     ...table(

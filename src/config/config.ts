@@ -1,5 +1,6 @@
 /** The configuration as the program uses it: checked, defaults filled in, paths absolute, durations in milliseconds, sizes in bytes. */
 import type { ConfigMistake } from '../errors.js';
+import type { RestoreHooks } from '../jobs/job.js';
 import type { JobKindName, JobOptions } from '../jobs/registry.js';
 
 export interface Config {
@@ -36,6 +37,7 @@ export interface DatabaseConfig {
   readonly profile: 'debuggle' | null;
   /** The options of every kind of job for this database: its own over the common ones over the defaults. */
   readonly jobs: JobOptions;
+  readonly hooks: RestoreHooks;
 }
 
 export interface ScheduleConfig {
@@ -51,4 +53,8 @@ export interface ScheduleConfig {
   readonly timeoutMs: number | null;
   /** No job starts later than this after the scheduled time; null: any time. */
   readonly windowMs: number | null;
+  /** Whether jobs that rewrite a database store a proven backup of it first. */
+  readonly preBackup: boolean;
+  /** What is done when such a job itself has left the database damaged. */
+  readonly onDamage: 'restore' | 'restore_lossy' | 'report';
 }

@@ -80,13 +80,18 @@ function settings(
 }
 
 function databases(document: ConfigDocument, raw: unknown, directory: string): DatabaseConfig[] {
-  return Object.entries(document.databases).map(([name, { path, backup_directory, profile }]) => ({
+  return Object.entries(document.databases).map(([name, { path, backup_directory, profile, hooks }]) => ({
     name,
     path: resolve(directory, path),
     isGlob: isGlob(path),
     backupDirectory: resolve(directory, backup_directory),
     profile: profile ?? null,
     jobs: jobOptions(at(raw, ['jobs']), at(raw, ['databases', name, 'jobs'])),
+    hooks: {
+      beforeRestore: hooks.before_restore ?? null,
+      afterRestore: hooks.after_restore ?? null,
+      timeoutMs: hooks.timeout,
+    },
   }));
 }
 
@@ -99,14 +104,16 @@ function jobOptions(common: unknown, own: unknown): JobOptions {
 }
 
 function schedules(document: ConfigDocument): ScheduleConfig[] {
-  return Object.entries(document.schedules).map(([name, { cron, jobs, catch_up, jitter, timeout, window }]) => ({
+  return Object.entries(document.schedules).map(([name, schedule]) => ({
     name,
-    cron,
-    jobs,
-    catchUp: catch_up ?? jobs.some((kind) => jobKinds[kind].catchUp),
-    jitterMs: jitter,
-    timeoutMs: timeout ?? null,
-    windowMs: window ?? null,
+    cron: schedule.cron,
+    jobs: schedule.jobs,
+    catchUp: schedule.catch_up ?? schedule.jobs.some((kind) => jobKinds[kind].catchUp),
+    jitterMs: schedule.jitter,
+    timeoutMs: schedule.timeout ?? null,
+    windowMs: schedule.window ?? null,
+    preBackup: schedule.pre_backup,
+    onDamage: schedule.on_damage,
   }));
 }
 

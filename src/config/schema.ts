@@ -57,6 +57,17 @@ const jobsShape = Object.fromEntries(
 /** Options by kind of job; parsed, all of them with all defaults. */
 export const jobsSchema = z.strictObject(jobsShape);
 
+/** A program and its arguments; no shell splits or expands anything. */
+const hook = () => z.array(z.string()).min(1).optional();
+
+const hooksSchema = z.strictObject({
+  before_restore: hook().describe(
+    'A program and its arguments, as a list, run without a shell: to stop the application, say. When it fails, nothing is restored.',
+  ),
+  after_restore: hook().describe('The same, afterwards, also when nothing was restored: to start it again.'),
+  timeout: timerDuration().default(300_000).describe('A hook still going after this is stopped, and has failed.'),
+});
+
 const databaseSchema = z.strictObject({
   path: path().describe('The SQLite file, or a glob (*, **, ?, [ab], {a,b}) that makes each matching file a database.'),
   backup_directory: path().describe('Where backups are stored; created with mode 0700 on first use.'),
@@ -65,6 +76,9 @@ const databaseSchema = z.strictObject({
     .optional()
     .describe('What the application is, when it is a known one: its tables and typical queries.'),
   jobs: jobsSchema.prefault({}).describe('Options for this database only, over the common ones.'),
+  hooks: hooksSchema
+    .prefault({})
+    .describe('Programs of yours that run before and after this database is restored in place.'),
 });
 
 const kindsSchema = z
@@ -93,6 +107,18 @@ const scheduleSchema = z.strictObject({
     .describe('Each run starts later by up to this much, always by the same amount on one installation.'),
   timeout: timerDuration().optional().describe('A run still going after this is stopped. Default: never.'),
   window: duration().optional().describe('No job starts later than this after the scheduled time. Default: no limit.'),
+  pre_backup: z
+    .boolean()
+    .default(true)
+    .describe(
+      'Whether jobs that rewrite a database (vacuum, reindex) first store a backup of it, proven in full. Without one nothing can be restored.',
+    ),
+  on_damage: z
+    .enum(['restore', 'restore_lossy', 'report'])
+    .default('restore')
+    .describe(
+      'When such a job itself has left the database damaged. restore: put that backup back if nothing was committed since, provably, else hold; restore_lossy: also when something was, after it was salvaged; report: never restore.',
+    ),
 });
 
 export const documentSchema = z.strictObject({
@@ -128,14 +154,7 @@ export const documentSchema = z.strictObject({
 export type ConfigDocument = z.output<typeof documentSchema>;
 
 /** What a later version will know. Said so, instead of guessing at what was mistyped. */
-export const laterKeys: ReadonlySet<string> = new Set([
-  'http',
-  'notify',
-  'vacuum',
-  'reindex',
-  'pre_backup',
-  'on_damage',
-]);
+export const laterKeys: ReadonlySet<string> = new Set(['http', 'notify']);
 
 /** The schema one step down, at this key of a mapping or index of a list; undefined where nothing is known. */
 export function childSchema(schema: z.core.$ZodType | undefined, key: PropertyKey): z.core.$ZodType | undefined {

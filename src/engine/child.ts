@@ -16,7 +16,10 @@ interface Pending {
   readonly progress: Progress | undefined;
 }
 
-export type Ask = { readonly [Kind in ToChild['kind']]: Omit<Extract<ToChild, { kind: Kind }>, 'id'> }[ToChild['kind']];
+type Question = Exclude<ToChild, { kind: 'environment' }>;
+export type Ask = {
+  readonly [Kind in Question['kind']]: Omit<Extract<Question, { kind: Kind }>, 'id'>;
+}[Question['kind']];
 
 /** SIGKILL ends any operation in 5 to 140 ms; after this long only hung storage explains it. */
 const unkillableMs = 5000;
@@ -38,8 +41,12 @@ export class Child {
   #givenUp = false;
   #requests = 0;
 
-  constructor(private readonly limits: { readonly memoryBytes: number }) {
+  constructor(private readonly limits: { readonly memoryBytes: number; readonly tempDirectory?: string }) {
     this.#process = takeWorker();
+    const { tempDirectory } = limits;
+    // It may have been forked before the configuration was known, and takes this before it opens anything.
+    if (tempDirectory !== undefined && this.#process.connected)
+      this.#process.send({ kind: 'environment', tempDirectory } satisfies ToChild);
     let lastWords = '';
     this.#process.stderr?.setEncoding('utf8').on('data', (text: string) => {
       lastWords = (lastWords + text).slice(-2000);

@@ -38,14 +38,27 @@ const longOperations: ReadonlySet<OperationName> = new Set<OperationName>([
   'makeWhole',
   'prove',
   'checkLive',
+  'settle',
+  'examine',
+  'compareIndexes',
+  'rebuildIndexes',
   'drill',
   'gatherStatistics',
+  'measureIndexes',
+  'vacuum',
+  'incrementalVacuum',
+  'reindexOne',
   'digest',
   'syncFile',
   'compress',
   'unpack',
   'publish',
   'placeRestored',
+  'quarantine',
+  'thaw',
+  'salvage',
+  'matchPageSize',
+  'restoreLive',
   'prune',
 ]);
 const shortOperationMs = 60_000;
@@ -64,8 +77,17 @@ export class Engine {
   readonly #timers = new Map<Child, NodeJS.Timeout>();
   #closed = false;
 
-  /** @param limits of each child; `shortOperationMs`: the deadline of a call that names none and is not long by nature, default 60 s */
-  constructor(private readonly limits: { readonly memoryBytes: number; readonly shortOperationMs?: number }) {}
+  /**
+   * @param limits of each child; `shortOperationMs`: the deadline of a call that names none and is not long by nature, default 60 s;
+   *   `tempDirectory`: where SQLite in the children puts temporary files, unless SQLITE_TMPDIR says otherwise
+   */
+  constructor(
+    private readonly limits: {
+      readonly memoryBytes: number;
+      readonly shortOperationMs?: number;
+      readonly tempDirectory?: string;
+    },
+  ) {}
 
   /** How many children live at this moment. */
   get size(): number {

@@ -2,6 +2,8 @@
 import type { JobErrorCode } from '../errors.js';
 
 export type ToChild =
+  /** The first thing said, if anything is to be said: where SQLite puts temporary files. Not answered. */
+  | { readonly kind: 'environment'; readonly tempDirectory: string }
   | { readonly kind: 'call'; readonly id: number; readonly operation: string; readonly request: unknown }
   | { readonly kind: 'lock'; readonly id: number; readonly path: string }
   /** Give back whatever this session has taken: the lock, a pinned database. */

@@ -20,8 +20,9 @@ stepBack();
 const parent = Number(process.argv[2]);
 const watchdog = new Worker(new URL('./watchdog.js', import.meta.url), { workerData: parent });
 // The thread starts while the rest is loaded.
-const [{ operations }, { takeLock }, { dropPin }] = await Promise.all([
+const [{ operations }, { hasMonitor }, { takeLock }, { dropPin }] = await Promise.all([
   import('./operations.js'),
+  import('../sqlite/monitor.js'),
   import('../sqlite/operations/lock.js'),
   import('../sqlite/operations/pin.js'),
   once(watchdog, 'message'),
@@ -31,6 +32,11 @@ let lock: HeldLock | undefined;
 process.on('message', (message) => {
   // Only our own parent has the other end of this channel.
   const request = message as ToChild;
+  if (request.kind === 'environment') {
+    // SQLite asks for it when it opens its first database.
+    process.env['SQLITE_TMPDIR'] ??= request.tempDirectory;
+    return;
+  }
   answer(request).then(
     (value) => send({ kind: 'reply', id: request.id, value }),
     (thrown: unknown) => {
@@ -47,12 +53,14 @@ process.on('message', (message) => {
 });
 send({ kind: 'ready' });
 
-async function answer(request: ToChild): Promise<unknown> {
+async function answer(request: Exclude<ToChild, { kind: 'environment' }>): Promise<unknown> {
   switch (request.kind) {
     case 'lock':
       lock ??= takeLock(request.path);
       return undefined;
     case 'reset':
+      // Closed as the last connection, it would write a crashed application's log into the file: the process is ended instead.
+      if (hasMonitor()) throw new JobError('internal', 'a monitor was left open');
       dropPin();
       lock?.release();
       lock = undefined;

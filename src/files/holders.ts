@@ -5,6 +5,7 @@
  * only a descriptor that goes by the file's own name is looked at. Missed is who opened it by another name: in another mount namespace.
  */
 import { readdirSync, readFileSync, readlinkSync, realpathSync, statSync } from 'node:fs';
+import { basename, dirname, join } from 'node:path';
 import { errorCodeOf } from '../errors.js';
 
 export interface Holder {
@@ -40,6 +41,63 @@ export function holdersOf(file: HeldFile): Holders {
     }
   }
   return { known, unreadableProcesses };
+}
+
+/** Who still has a file open that stood at this path and was deleted: as far as their descriptors can be read. */
+export function holdersOfDeleted(path: string): Holder[] {
+  const gone = `${join(realpathSync(dirname(path)), basename(path))} (deleted)`;
+  return readdirSync('/proc')
+    .filter((entry) => /^\d+$/.test(entry) && Number(entry) !== process.pid)
+    .flatMap((entry) => {
+      try {
+        const isHeld = readdirSync(`/proc/${entry}/fd`).some((fd) => targetOf(`/proc/${entry}/fd/${fd}`) === gone);
+        return isHeld ? [{ pid: Number(entry), command: readFileSync(`/proc/${entry}/comm`, 'utf8').trim() }] : [];
+      } catch {
+        // Another user's, or it has ended meanwhile.
+        return [];
+      }
+    });
+}
+
+/**
+ * Whether a process other than this program's own children works with this database, so that it could be made to wait. Descriptors of
+ * other users' processes may be unreadable; their locks are not: in WAL mode every connection that has ever read holds one. Not seen is
+ * who lives in another container; it would wait as long as for any lock, and lose nothing.
+ */
+export function strangersUse(file: HeldFile): boolean {
+  const own = readFileSync('/proc/self/comm', 'utf8').trim();
+  const pids = [...holdersOf(file).known.map(({ pid }) => pid), ...lockersOf(file.inode)];
+  return pids.some((pid) => pid !== process.pid && !(nameOf(pid) === own && parentOf(pid) === process.ppid));
+}
+
+/** Processes with a POSIX lock on a file of this number. `1: POSIX  ADVISORY  READ 4711 08:01:123456 1073741826 1073742335` */
+function lockersOf(inode: number): number[] {
+  return readFileSync('/proc/locks', 'utf8')
+    .split('\n')
+    .map((line) => line.trim().split(/\s+/))
+    .filter(([, , , , , file]) => file?.split(':')[2] === String(inode))
+    .map(([, , , , pid]) => Number(pid))
+    .filter((pid) => pid > 0);
+}
+
+/** Undefined when it has ended. */
+function nameOf(pid: number): string | undefined {
+  try {
+    return readFileSync(`/proc/${pid}/comm`, 'utf8').trim();
+  } catch {
+    return undefined;
+  }
+}
+
+/** Undefined when it has ended. */
+function parentOf(pid: number): number | undefined {
+  try {
+    // The parent is the second field after the name, which is in parentheses and may hold anything.
+    const [, parent] = /^\d+ \(.*\) \S (\d+)/s.exec(readFileSync(`/proc/${pid}/stat`, 'utf8')) ?? [];
+    return parent === undefined ? undefined : Number(parent);
+  } catch {
+    return undefined;
+  }
 }
 
 function holds(directory: string, name: string, { device, inode }: HeldFile): boolean {

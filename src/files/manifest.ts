@@ -51,6 +51,8 @@ const manifestSchema = z.object({
   }),
   /** Set when this backup is suddenly much smaller than the one before: kept, marked, and retention waits. */
   anomaly: z.string().optional(),
+  /** Taken right before an operation that rewrites the database: the guard keeps the newest two, retention leaves them alone. */
+  pre_operation: z.boolean().optional(),
 });
 
 export type Manifest = z.infer<typeof manifestSchema>;

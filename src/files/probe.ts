@@ -29,6 +29,13 @@ const magic = Buffer.from('SQLite format 3\0', 'latin1');
  *   `not-a-database` (empty, too short, no SQLite header), `permission`.
  */
 export function probeDatabase(path: string): Probe {
+  const probe = probeFile(path);
+  checkHeader(path, probe.path, probe.sizeBytes);
+  return probe;
+}
+
+/** All of it but what is in the file: for a restore, which replaces that. */
+export function probeFile(path: string): Probe {
   let link: Stats;
   try {
     link = lstatSync(path);
@@ -54,7 +61,6 @@ export function probeDatabase(path: string): Probe {
   }
   refuseForeignOwner(path, stat);
   refuseOpenDirectory(path, dirname(real));
-  checkHeader(path, real, stat.size);
   return {
     path: real,
     viaSymlink,

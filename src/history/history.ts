@@ -10,10 +10,11 @@ import { existsSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { JobError, type JobErrorCode } from '../errors.js';
 import type { Logger, Past, Recorder } from '../jobs/job.js';
-import { type RunOutcome, type RunReport, runOutcomes } from '../jobs/outcome.js';
+import { type Facts, type RunOutcome, type RunReport, runOutcomes } from '../jobs/outcome.js';
 import { type OwnDatabase, openMemory } from '../sqlite/own.js';
 import { toDatabaseError } from '../sqlite/result-codes.js';
 import { openHistoryFile, speaksOfDamage } from './file.js';
+import * as guard from './guard.js';
 import * as knowledge from './knowledge.js';
 import * as problems from './problems.js';
 import { isAlive, processStart } from './process.js';
@@ -189,6 +190,10 @@ export class History implements Past, Recorder {
     return this.#read(undefined, (db) => runs.lastJob(db, database, job));
   }
 
+  lastFacts(database: string, job: string, fact: string): Facts | undefined {
+    return this.#read(undefined, (db) => runs.lastFacts(db, database, job, fact));
+  }
+
   /** The newest restore of one of this database's backups that was carried out and found sound. */
   lastVerified(
     database: string,
@@ -208,6 +213,7 @@ export class History implements Past, Recorder {
   acknowledge(database: string, now: Date, directories: readonly string[] = []): Recorded {
     return this.#write((db) => {
       knowledge.writeAcknowledgement(db, database, now);
+      guard.closeIncidents(db, database, now);
       knowledge.forgetDirectories(db, directories);
     });
   }
@@ -247,6 +253,33 @@ export class History implements Past, Recorder {
     return this.#read(undefined, (db) => problems.lastFoundSound(db, database));
   }
 
+  openIncident(database: string): guard.Incident | undefined {
+    return this.#read(undefined, (db) => guard.openIncident(db, database));
+  }
+
+  lastAutomaticRestore(database: string): Date | undefined {
+    return this.#read(undefined, (db) => guard.lastAutomaticRestore(db, database));
+  }
+
+  /** What the guard decided in a run, and on what evidence. */
+  guardedRuns(runId: string): readonly guard.GuardedRun[] {
+    return this.#read([], (db) => guard.guardedRuns(db, runId));
+  }
+
+  openGuards(database: string): readonly guard.GuardedRun[] {
+    return this.#read([], (db) => guard.openGuards(db, database));
+  }
+
+  /** Guarded runs that were cut off. */
+  unfinishedGuards(alive = isAlive): readonly guard.GuardedRun[] {
+    return this.#read([], (db) => guard.unfinishedGuards(db, alive));
+  }
+
+  /** Restores in place of which no end is recorded. */
+  unfinishedRestores(): readonly (knowledge.Intent & { readonly database: string })[] {
+    return this.#read([], (db) => knowledge.unfinishedRestores(db));
+  }
+
   deviceOf(directory: string): number | undefined {
     return this.#read(undefined, (db) => knowledge.deviceOf(db, directory));
   }
@@ -275,14 +308,41 @@ export class History implements Past, Recorder {
 
   /** @throws JobError `not-recorded` when it is not safe on disk: then the deed must not be done. */
   intent(database: string, intent: knowledge.Intent): void {
-    const recorded = this.#write((db) => knowledge.writeIntent(db, database, intent), { keep: false });
+    this.#mustWrite(intent.deed, (db) => knowledge.writeIntent(db, database, intent));
+  }
+
+  guardBegun(begun: guard.BegunGuard): number {
+    let id = 0;
+    const started = processStart(process.pid);
+    this.#mustWrite(begun.operation, (db) => {
+      id = guard.beginGuard(db, begun, process.pid, started);
+    });
+    return id;
+  }
+
+  guardIntent(id: number, { deed, facts }: { readonly deed: string; readonly facts: Facts }): void {
+    this.#mustWrite(deed, (db) => guard.writeGuardIntent(db, id, facts));
+  }
+
+  guardDecision(id: number, decision: guard.GuardDecision): void {
+    this.#mustWrite(decision.deed, (db) => guard.writeDecision(db, id, decision));
+  }
+
+  guardEnded(id: number, at: Date): void {
+    this.#write((db) => guard.endGuard(db, id, at));
+  }
+
+  incident(incident: guard.Incident): void {
+    this.#write((db) => guard.writeIncident(db, incident));
+  }
+
+  #mustWrite(deed: string, write: (db: OwnDatabase) => void): void {
+    const recorded = this.#write(write, { keep: false });
     if (recorded.ok) return;
     throw new JobError(
       'not-recorded',
-      `${intent.deed} was not done, because it could not be recorded first: ${recorded.error.message}`,
-      {
-        cause: recorded.error,
-      },
+      `${deed} was not done, because it could not be recorded first: ${recorded.error.message}`,
+      { cause: recorded.error },
     );
   }
 

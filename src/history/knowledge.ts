@@ -124,6 +124,25 @@ export function writeIntent(db: OwnDatabase, database: string, { at, deed, facts
   );
 }
 
+/** Restores of which no end is recorded: begun, and cut off (or still going: then their process has the database's lock). */
+export function unfinishedRestores(db: OwnDatabase): readonly (Intent & { readonly database: string })[] {
+  return db
+    .prepare<[], { database: string; at: string; deed: string; facts: string }>(
+      `SELECT database, at, deed, facts FROM intent AS begun WHERE deed = 'restore' AND NOT EXISTS (
+         SELECT 1 FROM intent AS ended WHERE ended.id > begun.id AND ended.database = begun.database
+         AND ended.deed = 'restore ended' AND ended.facts ->> 'runId' = begun.facts ->> 'runId')
+       ORDER BY id`,
+    )
+    .all()
+    .map(({ at, facts, ...intent }) => ({ ...intent, at: new Date(at), facts: toFacts(facts) }));
+}
+
+/** We wrote it with JSON.stringify from Facts; anything that is not an object is another program's doing. */
+function toFacts(text: string): Facts {
+  const value: unknown = JSON.parse(text);
+  return typeof value === 'object' && value !== null && !Array.isArray(value) ? (value as Facts) : {};
+}
+
 /** A replaced file was meant: which one it is, is remembered anew. */
 export function writeAcknowledgement(db: OwnDatabase, database: string, at: Date): void {
   db.prepare('INSERT OR REPLACE INTO acknowledgement (database, at) VALUES (?, ?)').run(database, at.toISOString());

@@ -60,13 +60,19 @@ function jobsOf(db: OwnDatabase, database: string | null): readonly string[] {
 }
 
 /**
- * Since when the database itself is known to be damaged: undefined once a later `integrity` or `backup` has found it sound. Results
+ * Since when the database itself is known to be damaged: undefined once a later `integrity`, `backup` or guarded run has found it sound. Results
  * that say nothing about the database (no space, locked, skipped) change nothing, and a quick check overrules only one of the same
  * job: it does not see indexes that disagree with their tables. A partial one, table by table, is all that can be had where the schema
  * needs what this program lacks, and overrules.
  */
 export function damagedSince(db: OwnDatabase, database: string): Date | undefined {
-  return firstOfStreak(db, database, ['integrity', 'backup'], `error_code = 'damaged'`, foundSound);
+  return firstOfStreak(
+    db,
+    database,
+    ['integrity', 'backup', 'vacuum', 'reindex'],
+    `error_code = 'damaged'`,
+    foundSound,
+  );
 }
 
 /** How thoroughly a job looked is its fact `check` (full, partial, quick, none); without one it is taken to have looked at everything. */

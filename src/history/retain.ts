@@ -24,6 +24,8 @@ export function dropOld(db: OwnDatabase, now: Date): number {
          AND id NOT IN (SELECT max(id) FROM verification WHERE sound = 1 AND restore_ms IS NOT NULL GROUP BY database)`,
       time,
     ) +
+    drop(db, `guarded_run WHERE id IN (SELECT id FROM guarded_run WHERE at < ?`, time) +
+    drop(db, `incident WHERE id IN (SELECT id FROM incident WHERE at < ? AND closed_at IS NOT NULL`, time) +
     drop(db, `intent WHERE id IN (SELECT id FROM intent WHERE at < ?`, time) +
     drop(db, `sample WHERE (database, hour) IN (SELECT database, hour FROM sample WHERE hour < ?`, hourOf(before))
   );

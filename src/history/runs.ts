@@ -247,6 +247,16 @@ export function lastJob(db: OwnDatabase, database: string | null, job: string): 
   return row && { ...toJobReport(row), run_id: row.run_id, schedule: row.schedule, at: new Date(row.started_at) };
 }
 
+/** The newest facts of this kind of job on this database that have this one among them. */
+export function lastFacts(db: OwnDatabase, database: string, job: string, fact: string): Facts | undefined {
+  const row = db
+    .prepare<[string, string, string], { facts: string }>(
+      `SELECT facts FROM run_job WHERE database = ? AND job = ? AND facts ->> ? IS NOT NULL ORDER BY id DESC LIMIT 1`,
+    )
+    .get(database, job, fact);
+  return row && toFacts(row.facts);
+}
+
 function toPastRun(row: RunRow): PastRun {
   return {
     run_id: row.run_id,

@@ -92,6 +92,47 @@ const migrations: readonly string[] = [
   ) STRICT;
   CREATE INDEX intent_by_time ON intent (at);
   `,
+  `
+  CREATE TABLE guarded_run (
+    id            INTEGER PRIMARY KEY,
+    run_id        TEXT NOT NULL,
+    database      TEXT NOT NULL,
+    operation     TEXT NOT NULL,
+    at            TEXT NOT NULL,
+    pid           INTEGER NOT NULL,
+    process_start INTEGER,
+    intent        TEXT,              -- JSON; null: nothing was changed
+    ended_at      TEXT               -- null: still going, or its process died
+  ) STRICT;
+  CREATE INDEX guarded_run_by_run ON guarded_run (run_id);
+  CREATE INDEX guarded_run_by_time ON guarded_run (at);
+  CREATE INDEX guarded_run_by_database ON guarded_run (database, id);
+  CREATE INDEX guarded_run_unfinished ON guarded_run (id) WHERE ended_at IS NULL;
+
+  CREATE TABLE guard_decision (
+    id          INTEGER PRIMARY KEY,
+    guarded_run INTEGER NOT NULL REFERENCES guarded_run ON DELETE CASCADE,
+    at          TEXT NOT NULL,
+    "row"       TEXT NOT NULL,       -- of the table in docs/guarded-runs.md
+    deed        TEXT NOT NULL,
+    outcome     TEXT NOT NULL,
+    why         TEXT NOT NULL,
+    evidence    TEXT NOT NULL        -- JSON
+  ) STRICT;
+  CREATE INDEX guard_decision_by_run ON guard_decision (guarded_run);
+
+  CREATE TABLE incident (
+    id        INTEGER PRIMARY KEY,
+    database  TEXT NOT NULL,
+    run_id    TEXT NOT NULL,
+    "row"     TEXT NOT NULL,
+    at        TEXT NOT NULL,
+    message   TEXT NOT NULL,
+    closed_at TEXT                   -- null: waits for somebody's \`ack\`
+  ) STRICT;
+  CREATE INDEX incident_open ON incident (database, id) WHERE closed_at IS NULL;
+  CREATE INDEX incident_by_time ON incident (at);
+  `,
 ];
 
 /** A newer version of this program wrote the history: guessing at its meaning could lose it. */

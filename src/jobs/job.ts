@@ -26,6 +26,15 @@ export interface Target {
   readonly backupDirectory: string;
   readonly scratchDirectory: string;
   readonly profile: Profile | null;
+  /** Undefined: none. */
+  readonly hooks?: RestoreHooks;
+}
+
+/** The operator's own programs around a restore in place, each with its arguments; null: none. */
+export interface RestoreHooks {
+  readonly beforeRestore: readonly string[] | null;
+  readonly afterRestore: readonly string[] | null;
+  readonly timeoutMs: number;
 }
 
 /** What one job of a run leaves for the later ones on the same database, so that nothing is read twice. */
@@ -43,6 +52,8 @@ export interface RunNotes {
   damage?: JobError;
   /** Set by `backup` when `analyze` comes later in the run: statistics gathered on the copy, or why this program cannot gather any. */
   statistics?: Statistics | JobError;
+  /** Set by `vacuum` after a full one: every index has just been written anew. */
+  fullVacuum?: boolean;
 }
 
 /** What earlier runs have left, read from history. Every answer may be undefined: never happened, or history was lost. */
@@ -62,6 +73,18 @@ export interface Past {
     database: string,
     job: string,
   ): { readonly outcome: JobOutcome; readonly at: Date; readonly summary: string } | undefined;
+  /** What somebody must look at before this database is written to again, or its backups deleted. */
+  openIncident(
+    database: string,
+  ): { readonly row: string; readonly at: Date; readonly message: string; readonly runId: string } | undefined;
+  /** Guarded runs of this database that did not end: for the holder of its lock, they were cut off. */
+  openGuards(
+    database: string,
+  ): readonly { readonly id: number; readonly operation: string; readonly intent: Facts | null }[];
+  /** When the guard last set out to restore this database. */
+  lastAutomaticRestore(database: string): Date | undefined;
+  /** The newest facts of this job on this database, in any schedule, that have this one among them. */
+  lastFacts(database: string, job: string, fact: string): Facts | undefined;
   /** The device number a directory had when it was first used. */
   deviceOf(directory: string): number | undefined;
   /** The file that stood at this database's path when it was last seen. */
@@ -69,7 +92,7 @@ export interface Past {
 }
 
 /**
- * Where jobs put what later runs need. Only `intent` throws (`not-recorded`); the others wait in memory when they cannot be written, and
+ * Where jobs put what later runs need. Only `intent` and the guard's first three throw (`not-recorded`); the others wait in memory when they cannot be written, and
  * go in with the next write that succeeds: a full state disk fails no backup.
  */
 export interface Recorder {
@@ -88,6 +111,36 @@ export interface Recorder {
   ): void;
   /** Written and synced before a deed that removes or overwrites anything. */
   intent(database: string, intent: { readonly at: Date; readonly deed: string; readonly facts: Facts }): void;
+  /** A guarded run begins; answers its number. One that does not end, and whose process is gone, is settled by the next start. */
+  guardBegun(begun: {
+    readonly runId: string;
+    readonly database: string;
+    readonly operation: string;
+    readonly at: Date;
+  }): number;
+  /** Written and synced before the live database is changed. */
+  guardIntent(id: number, intent: { readonly deed: string; readonly facts: Facts }): void;
+  /** Written and synced before the decision is carried out. */
+  guardDecision(
+    id: number,
+    decision: {
+      readonly at: Date;
+      readonly row: string;
+      readonly deed: string;
+      readonly outcome: string;
+      readonly why: string;
+      readonly evidence: Facts;
+    },
+  ): void;
+  guardEnded(id: number, at: Date): void;
+  /** Jobs that rewrite this database, and retention, wait from now on for `ack`. */
+  incident(incident: {
+    readonly database: string;
+    readonly runId: string;
+    readonly row: string;
+    readonly at: Date;
+    readonly message: string;
+  }): void;
 }
 
 export interface Logger {
@@ -102,9 +155,21 @@ export interface JobContext<Options> {
   readonly options: Options;
   readonly schedule: string;
   readonly runId: string;
+  /** Where the audit log and what is put in quarantine are. */
+  readonly stateDirectory: string;
   /** The kinds this run does on this database, in order, this one included. */
   readonly planned: readonly string[];
   readonly notes: RunNotes;
+  /** What the schedule says of jobs that rewrite the database. */
+  readonly safety: {
+    /** Whether a proven backup is stored first. */
+    readonly preBackup: boolean;
+    readonly onDamage: 'restore' | 'restore_lossy' | 'report';
+  };
+  /** When the schedule's window closes; null: it has none. */
+  readonly windowEnd: Date | null;
+  /** Whether the program is about to end: work that can be left in pieces ends with the piece it is at. */
+  readonly stopping: () => boolean;
   /** The options of every kind for this database: how damage is confirmed, say, is `integrity`'s option and `backup` needs it too. */
   readonly allOptions: JobOptions;
   /** Calls into a child process: the only way to a database or a backup. Holds this database's lock where the run needs it. */
@@ -123,9 +188,9 @@ export interface JobContext<Options> {
   readonly pause: (ms: number) => Promise<void>;
 }
 
-/** `skipped` always says why in its summary. */
+/** `skipped` always says why in its summary. The last three are a guarded run's: what was damaged, and what has been done about it. */
 export interface JobResult {
-  readonly outcome: 'succeeded' | 'skipped';
+  readonly outcome: 'succeeded' | 'skipped' | 'repaired' | 'restored' | 'held';
   readonly summary: string;
   readonly facts: Facts;
 }
@@ -137,6 +202,8 @@ export interface JobKind<Name extends string = string, Schema extends z.ZodType 
   readonly touches: Touches;
   /** Runs only on a sound database with a good newest backup; a failed backup or damage in the same run skips it. */
   readonly needsSoundBackup: boolean;
+  /** Damage known from earlier runs does not stop it: it may be what mends it. It proves the database itself before it changes anything. */
+  readonly mends?: true;
   /** Whether a run missed while the program was down is made up for. */
   readonly catchUp: boolean;
   readonly options: Schema;

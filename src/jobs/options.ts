@@ -50,6 +50,75 @@ export const analyzeOptions = z.strictObject({
     ),
 });
 
+const withLitestream = z
+  .boolean()
+  .default(false)
+  .describe('Whether a database that Litestream replicates is rewritten too; it then copies all of it anew.');
+
+const rehearse = z
+  .boolean()
+  .optional()
+  .describe(
+    'Whether the work is first done on a scratch copy: what fails there never touches the database. Default: for databases under 2GB.',
+  );
+
+const maxWriterStall = (what: string) => duration().default(30_000).describe(what);
+
+export const vacuumOptions = z.strictObject({
+  mode: z
+    .enum(['auto', 'full', 'incremental'])
+    .default('auto')
+    .describe(
+      'full: VACUUM, for which writers wait; incremental: in small steps, for databases with auto_vacuum=INCREMENTAL only; auto: incremental where that is possible.',
+    ),
+  min_freelist_ratio: z
+    .number()
+    .min(0)
+    .max(1)
+    .default(0.1)
+    .describe('Skipped when a smaller share of the pages is free.'),
+  min_reclaimable: size()
+    .default(1000 ** 2)
+    .describe('Skipped when less than this would be reclaimed.'),
+  max_writer_stall: maxWriterStall('Skipped when a full VACUUM is expected to make writers wait longer than this.'),
+  convert_to_incremental: z
+    .boolean()
+    .default(false)
+    .describe('Whether a database without auto_vacuum=INCREMENTAL gets it, once, with a full VACUUM.'),
+  vacuum_allow_rowid_change: z
+    .boolean()
+    .default(false)
+    .describe(
+      'Whether VACUUM may number rows anew that a full-text table finds by number; you rebuild its index afterwards.',
+    ),
+  rehearse,
+  with_litestream: withLitestream,
+});
+
+export const reindexOptions = z.strictObject({
+  when: z
+    .enum(['needed', 'always'])
+    .default('needed')
+    .describe(
+      'needed: an index that is damaged, whose pages are largely unused, or that was built by another version of SQLite; always: every index.',
+    ),
+  min_unused_ratio: z
+    .number()
+    .min(0)
+    .max(1)
+    .default(0.35)
+    .describe(
+      'The share of unused bytes from which an index is rebuilt. About 0.31 is normal where keys come in no order.',
+    ),
+  min_reclaimable: size()
+    .default(1000 ** 2)
+    .describe('An index with fewer unused bytes is left alone.'),
+  max_writer_stall: maxWriterStall('An index whose rebuild is expected to make writers wait longer is left alone.'),
+  pause: timerDuration().default(250).describe('Between two indexes, so that writers come in between.'),
+  rehearse,
+  with_litestream: withLitestream,
+});
+
 export const verifyOptions = z.strictObject({
   older: z
     .int()
@@ -126,6 +195,8 @@ export interface JobOptions {
   readonly backup: z.output<typeof backupOptions>;
   readonly integrity: z.output<typeof integrityOptions>;
   readonly analyze: z.output<typeof analyzeOptions>;
+  readonly vacuum: z.output<typeof vacuumOptions>;
+  readonly reindex: z.output<typeof reindexOptions>;
   readonly verify: z.output<typeof verifyOptions>;
   readonly retention: z.output<typeof retentionOptions>;
   readonly health: z.output<typeof healthOptions>;

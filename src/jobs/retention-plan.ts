@@ -33,7 +33,7 @@ export function planRetention(
     (one, other) => takenAt(other) - takenAt(one) || other.stem.localeCompare(one.stem),
   );
   const isSound = (backup: Backup): boolean => backup.intact && !bad.has(backup.stem);
-  const sound = newestFirst.filter(isSound);
+  const sound = newestFirst.filter((backup) => isSound(backup) && !isPreOperation(backup));
   const [newest] = sound;
   const reference = Math.min(now.getTime(), newest === undefined ? now.getTime() : takenAt(newest));
 
@@ -43,6 +43,7 @@ export function planRetention(
   if (newest !== undefined) keep(newest, 'newest');
   for (const backup of newestFirst) {
     if (backup.pinned) keep(backup, 'pinned');
+    if (isPreOperation(backup)) keep(backup, 'from before an operation: the newest two stay');
     if (!isSound(backup)) keep(backup, 'damaged: kept to be looked at');
   }
   sound.slice(0, rule.keep_last).forEach((backup, index) => keep(backup, `last ${index + 1} of ${rule.keep_last}`));
@@ -97,6 +98,8 @@ function keepNewestOfEach(
   }
 }
 
+/** The guard's own, with a budget of their own: they count for no rule, and no rule releases them. */
+const isPreOperation = ({ manifest }: Backup): boolean => manifest.pre_operation === true;
 const takenAt = (backup: Backup): number => Date.parse(backup.manifest.created_at);
 const dayOf = (time: Date): string => time.toISOString().slice(0, 10);
 const monthOf = (time: Date): string => time.toISOString().slice(0, 7);
@@ -112,6 +115,8 @@ export interface RetentionEvidence {
   readonly damagedSince: Date | undefined;
   /** How the last backup of it ended, in any run. */
   readonly lastBackupOutcome: string | undefined;
+  /** What waits for somebody to look at. */
+  readonly incident?: { readonly row: string; readonly at: Date; readonly message: string } | undefined;
   /** When the operator last said that what stood open is settled. */
   readonly acknowledgedAt: Date | undefined;
   readonly now: Date;
@@ -133,9 +138,11 @@ export function frozenBecause({
   illegible = [],
   damagedSince,
   lastBackupOutcome,
+  incident,
   acknowledgedAt,
   now,
 }: RetentionEvidence): string | undefined {
+  if (incident !== undefined) return `an incident is open since ${incident.at.toISOString()} (${incident.message})`;
   if (damagedSince !== undefined) return `the database is damaged since ${damagedSince.toISOString()}`;
   if (lastBackupOutcome !== undefined && lastBackupOutcome !== 'succeeded')
     return `its newest backup did not succeed (${lastBackupOutcome})`;
@@ -153,11 +160,12 @@ export function frozenBecause({
   if (marked !== undefined) {
     return `backup ${marked.stem} is marked (${marked.manifest.anomaly ?? ''}): if that is as it should be, run \`debuggle-maintenance ack ${marked.manifest.database}\``;
   }
-  const newest = Math.max(...backups.map(takenAt));
+  const regular = backups.filter((backup) => !isPreOperation(backup));
+  const newest = Math.max(...regular.map(takenAt));
   if (newest > now.getTime() + 60_000)
     return `its newest backup is from the future (${new Date(newest).toISOString()}): is the clock right?`;
   // One kept by hand may be years old, and is in no danger.
-  const times = backups
+  const times = regular
     .filter((backup) => !backup.pinned)
     .map(takenAt)
     .sort((one, other) => other - one);

@@ -72,6 +72,7 @@ async function decide({
     damagedSince: past.damagedSince(target.name),
     // A backup made by this very run is not in the history yet, and has succeeded.
     lastBackupOutcome: notes.proof === undefined ? past.lastJob(target.name, 'backup')?.outcome : 'succeeded',
+    incident: past.openIncident(target.name),
     acknowledgedAt: past.acknowledgedAt(target.name),
     now: now(),
   });

@@ -3,7 +3,7 @@
 import type { Engine } from '../engine/engine.js';
 import { JobError } from '../errors.js';
 import { type ProfileName, profiles } from '../profiles/profile.js';
-import type { Target } from './job.js';
+import type { RestoreHooks, Target } from './job.js';
 import type { JobOptions } from './options.js';
 import { globBase, targetName } from './target-names.js';
 
@@ -14,6 +14,7 @@ export interface ListedDatabase {
   readonly backupDirectory: string;
   readonly profile: ProfileName | null;
   readonly jobs: JobOptions;
+  readonly hooks?: RestoreHooks;
 }
 
 export interface Listed {
@@ -54,6 +55,7 @@ export async function listTargets(databases: readonly ListedDatabase[], request:
           backupDirectory: database.backupDirectory,
           scratchDirectory,
           profile: database.profile === null ? null : profiles[database.profile],
+          ...(database.hooks === undefined ? {} : { hooks: database.hooks }),
         },
         options: database.jobs,
       });

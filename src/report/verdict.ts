@@ -23,6 +23,8 @@ const advice: Readonly<Record<JobErrorCode, string>> = {
     'See what stands at this path: another file, an encrypted database, or one whose first page was overwritten.',
   damaged:
     'Keep the file and its -wal and -shm. Find the newest good backup with `backups`, restore it beside with `restore --to`, and compare.',
+  constraint:
+    'Find the duplicates with the application that owns the database and remove those that are wrong: rows are data, and nothing was changed.',
   unverifiable:
     'This program lacks functions or extensions that the database uses: check it with the application that owns it.',
   'identity-changed': 'Another file stands where the known one stood: make sure that this is intended.',

@@ -19,10 +19,22 @@ const forget: Recorder = {
   sample: () => undefined,
   verification: () => undefined,
   intent: () => undefined,
+  guardBegun: () => 0,
+  guardIntent: () => undefined,
+  guardDecision: () => undefined,
+  guardEnded: () => undefined,
+  incident: () => undefined,
 };
 
+export interface PlanParts {
+  readonly config: { readonly stateDirectory: string };
+  readonly engine: Engine;
+  readonly history: Past;
+  readonly log: Logger;
+}
+
 export async function planRun(
-  { engine, history, log }: { engine: Engine; history: Past; log: Logger },
+  { config, engine, history, log }: PlanParts,
   { schedule, targets }: { schedule: RunnableSchedule; targets: readonly Listed[] },
 ): Promise<PlannedDatabase[]> {
   const planned: PlannedDatabase[] = [];
@@ -32,7 +44,18 @@ export async function planRun(
     try {
       for (const kind of schedule.jobs) {
         if (!isDatabaseKind(kind)) jobs.push({ job: kind, plan: 'write the report of the run' });
-        else jobs.push({ job: kind, plan: await planJob(kind, { schedule, listed, session, history, log }) });
+        else
+          jobs.push({
+            job: kind,
+            plan: await planJob(kind, {
+              schedule,
+              listed,
+              session,
+              history,
+              log,
+              stateDirectory: config.stateDirectory,
+            }),
+          });
       }
     } finally {
       await session.close();
@@ -50,7 +73,15 @@ async function planJob(
     session,
     history,
     log,
-  }: { schedule: RunnableSchedule; listed: Listed; session: Session; history: Past; log: Logger },
+    stateDirectory,
+  }: {
+    schedule: RunnableSchedule;
+    listed: Listed;
+    session: Session;
+    history: Past;
+    log: Logger;
+    stateDirectory: string;
+  },
 ): Promise<string> {
   const { target, options } = listed;
   const backsUpFirst = schedule.jobs.includes('backup') || schedule.jobs.includes('integrity');
@@ -59,6 +90,7 @@ async function planJob(
     kind: databaseKinds[kind],
     before: [],
     damagedSince,
+    incident: history.openIncident(target.name),
     windowEnd: null,
     now: new Date(),
   });
@@ -68,8 +100,12 @@ async function planJob(
     allOptions: options,
     schedule: schedule.name,
     runId: 'dry-run',
+    stateDirectory,
     planned: schedule.jobs,
     notes: {},
+    safety: { preBackup: schedule.preBackup, onDamage: schedule.onDamage },
+    windowEnd: schedule.windowMs === null ? null : new Date(Date.now() + schedule.windowMs),
+    stopping: () => false,
     session,
     beside: session,
     secondOpinion: () => session,
@@ -86,6 +122,10 @@ async function planJob(
         return await databaseKinds.backup.plan({ ...context, options: options.backup });
       case 'integrity':
         return await databaseKinds.integrity.plan({ ...context, options: options.integrity });
+      case 'vacuum':
+        return await databaseKinds.vacuum.plan({ ...context, options: options.vacuum });
+      case 'reindex':
+        return await databaseKinds.reindex.plan({ ...context, options: options.reindex });
       case 'analyze':
         return await databaseKinds.analyze.plan({ ...context, options: options.analyze });
       case 'verify':

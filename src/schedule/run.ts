@@ -9,7 +9,7 @@ import { randomBytes } from 'node:crypto';
 import type { Engine, Session } from '../engine/engine.js';
 import { JobError, toJobError } from '../errors.js';
 import { lockPath, suspectDirectory } from '../files/names.js';
-import type { JobContext, Logger, Past, Recorder, RunNotes, Target } from '../jobs/job.js';
+import type { JobContext, JobResult, Logger, Past, Recorder, RunNotes, Target } from '../jobs/job.js';
 import type { JobOptions } from '../jobs/options.js';
 import { type DatabaseReport, type JobReport, outcomeOfError, type RunReport, worstOutcome } from '../jobs/outcome.js';
 import { type DatabaseKindName, databaseKinds, isDatabaseKind, type JobKindName } from '../jobs/registry.js';
@@ -23,6 +23,8 @@ export interface RunnableSchedule {
   readonly jobs: readonly JobKindName[];
   readonly timeoutMs: number | null;
   readonly windowMs: number | null;
+  readonly preBackup: boolean;
+  readonly onDamage: 'restore' | 'restore_lossy' | 'report';
 }
 
 type Recorded = { readonly ok: true } | { readonly ok: false; readonly error: JobError };
@@ -50,6 +52,7 @@ export interface RunLog extends Logger {
 export interface RunParts {
   readonly databases: readonly ListedDatabase[];
   readonly scratchDirectory: string;
+  readonly stateDirectory: string;
   readonly concurrency: number;
   readonly engine: Engine;
   readonly history: RunHistory;
@@ -297,15 +300,14 @@ interface JobCall {
 
 /** The single catch. */
 async function runJob(run: Run, call: JobCall): Promise<JobReport> {
-  const { parts, request, halted } = run;
+  const { parts, halted } = run;
   const { kind, target, before, closedTo } = call;
   const log = call.log.child({ job: kind });
   const startedAt = parts.now();
   const base = { job: kind, started_at: startedAt.toISOString() };
   const skipped = (summary: string): JobReport => ({ ...base, outcome: 'skipped', duration_ms: 0, summary, facts: {} });
 
-  const { windowMs } = request.schedule;
-  const windowEnd = windowMs === null ? null : new Date((request.slot ?? run.startedAt).getTime() + windowMs);
+  const windowEnd = windowEndOf(run);
   const stopped = halted.aborted && before.some((report) => ['interrupted', 'timed-out'].includes(report.outcome));
   const locked = closedTo !== undefined && databaseKinds[kind].touches !== 'nothing';
   const alreadySaid =
@@ -318,6 +320,7 @@ async function runJob(run: Run, call: JobCall): Promise<JobReport> {
       kind: databaseKinds[kind],
       before,
       damagedSince: parts.history.damagedSince(target.name),
+      incident: parts.history.openIncident(target.name),
       windowEnd,
       now: startedAt,
     });
@@ -343,11 +346,11 @@ async function runJob(run: Run, call: JobCall): Promise<JobReport> {
   }
 }
 
-function start(
-  run: Run,
-  call: JobCall,
-  log: Logger,
-): Promise<{ outcome: 'succeeded' | 'skipped'; summary: string; facts: JobReport['facts'] }> {
+function windowEndOf({ request: { schedule, slot }, startedAt }: Run): Date | null {
+  return schedule.windowMs === null ? null : new Date((slot ?? startedAt).getTime() + schedule.windowMs);
+}
+
+function start(run: Run, call: JobCall, log: Logger): Promise<JobResult> {
   const { kind } = call;
   const context = contextOf(run, call, log);
   // Each kind with its own options: the switch is what lets the compiler see that they belong together.
@@ -356,6 +359,10 @@ function start(
       return databaseKinds.backup.run({ ...context, options: call.options.backup });
     case 'integrity':
       return databaseKinds.integrity.run({ ...context, options: call.options.integrity });
+    case 'vacuum':
+      return databaseKinds.vacuum.run({ ...context, options: call.options.vacuum });
+    case 'reindex':
+      return databaseKinds.reindex.run({ ...context, options: call.options.reindex });
     case 'analyze':
       return databaseKinds.analyze.run({ ...context, options: call.options.analyze });
     case 'verify':
@@ -368,17 +375,22 @@ function start(
 }
 
 function contextOf(
-  { parts, request, runId, signal }: Run,
+  run: Run,
   { kind, target, options, session, beside, notes }: JobCall,
   log: Logger,
 ): Omit<JobContext<unknown>, 'options'> {
+  const { parts, request, runId, signal, halted } = run;
   return {
     target,
     allOptions: options,
     schedule: request.schedule.name,
     runId,
+    stateDirectory: parts.stateDirectory,
     planned: request.schedule.jobs,
     notes,
+    safety: { preBackup: request.schedule.preBackup, onDamage: request.schedule.onDamage },
+    windowEnd: windowEndOf(run),
+    stopping: () => halted.aborted,
     session,
     beside,
     secondOpinion: () => parts.engine.session(target.name, signal),

@@ -45,3 +45,18 @@ export function joined(found: readonly Findings[]): Findings {
     constraints: each(({ constraints }) => constraints),
   };
 }
+
+/** What the check says of an index that differs from its table. What it calls a row is a count, not the rowid. */
+const ofIndex =
+  /^(?:row -?\d+ (?:missing from|values differ from) index|rowid not at end-of-record for row -?\d+ of index|non-unique entry in index|wrong # of entries in index) (?<name>.+)$/;
+
+/** As many findings as a check tells at most: there may be more, of any kind. */
+const mostFindings = 100;
+
+/** The indexes that differ from their tables, when that is all that is wrong; undefined: it is not, or not known to be. */
+export function damagedIndexes(damage: readonly string[]): readonly string[] | undefined {
+  if (damage.length === 0 || damage.length >= mostFindings) return undefined;
+  const names = damage.map((row) => ofIndex.exec(row)?.groups?.['name']);
+  const known = names.filter((name) => name !== undefined);
+  return known.length === names.length ? [...new Set(known)] : undefined;
+}

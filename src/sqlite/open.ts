@@ -106,6 +106,15 @@ export function openCopyForWriting(path: string): Connection {
   return connection;
 }
 
+/** A connection to a copy of ours on which a rewrite is tried: as it will be done on the live database, and as durably, for its time to tell. */
+export function openCopyForRehearsal(path: string): Connection {
+  const connection = new Database(path, { fileMustExist: true });
+  harden(connection);
+  connection.pragma('temp_store = FILE');
+  connection.pragma('synchronous = FULL');
+  return connection;
+}
+
 function harden(connection: Connection): void {
   connection.pragma('trusted_schema = OFF');
   connection.pragma('cell_size_check = ON');

@@ -30,6 +30,7 @@ const table: readonly (readonly [prefix: string, code: JobErrorCode, meaning: st
   ],
   ['SQLITE_NOTADB', 'not-a-database', 'not an SQLite database: encrypted, something else, or its header is damaged'],
   ['SQLITE_CORRUPT', 'damaged', 'the database disk image is malformed'],
+  ['SQLITE_CONSTRAINT', 'constraint', 'rows break a constraint of its schema: remove the duplicates'],
   ['SQLITE_NOMEM', 'out-of-memory', 'not enough memory'],
   ['SQLITE_INTERRUPT', 'interrupted', 'interrupted'],
   ['SQLITE_TOOBIG', 'unverifiable', 'a value is larger than this program can read'],

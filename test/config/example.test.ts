@@ -23,6 +23,7 @@ test('the example is valid, and nothing in it deserves a warning', () => {
     ['hourly', '0 * * * *', 'health', false],
     ['daily', '0 2 * * *', 'backup integrity analyze retention report', true],
     ['verify-backup', '30 2 * * *', 'verify', true],
+    ['weekly', '0 3 * * 0', 'vacuum reindex analyze report', true],
   ]);
 });
 
@@ -35,7 +36,8 @@ test('every kind of job has its block, and every option its line', () => {
   expect(Object.keys(blocks).sort()).toEqual([...jobKindNames].sort());
   for (const kind of jobKindNames) {
     const shown = Object.keys(blocks[kind] ?? {});
-    const known = Object.keys(jobKinds[kind].options.shape).filter((option) => option !== 'probe'); // it has no default to show
+    // Two have no default to show.
+    const known = Object.keys(jobKinds[kind].options.shape).filter((option) => !['probe', 'rehearse'].includes(option));
     expect(shown.sort(), kind).toEqual(known.sort());
   }
 });

@@ -5,6 +5,7 @@
  */
 import type * as EngineModule from '../../src/engine/engine.js';
 import type * as ErrorsModule from '../../src/errors.js';
+import type * as RestoreModule from '../../src/guard/restore-in-place.js';
 import type * as HistoryModule from '../../src/history/history.js';
 import type * as QueueModule from '../../src/schedule/queue.js';
 import type * as RunModule from '../../src/schedule/run.js';
@@ -15,6 +16,7 @@ const compiled = (module: string): Promise<unknown> =>
 
 // tsc has made each from the source whose types are given.
 export const { Engine } = (await compiled('engine/engine.js')) as typeof EngineModule;
+export const { restoreInPlace } = (await compiled('guard/restore-in-place.js')) as typeof RestoreModule;
 export const { JobError } = (await compiled('errors.js')) as typeof ErrorsModule;
 export const { History } = (await compiled('history/history.js')) as typeof HistoryModule;
 export const { DatabaseQueue } = (await compiled('schedule/queue.js')) as typeof QueueModule;

@@ -78,6 +78,16 @@ test('the newest run is the one recorded last, even when the clock went back', (
   expect(history.lastJob('logs', 'backup')?.outcome).toBe('succeeded');
 });
 
+test('the newest facts of a job that have one among them are found behind those that have not', () => {
+  const history = fresh();
+  expect(history.lastFacts('logs', 'vacuum', 'stallMs')).toBeUndefined();
+  history.finishRun(finished('1', [{ ...job('vacuum', 'succeeded'), facts: { stallMs: 10 } }]));
+  history.finishRun(finished('2', [{ ...job('vacuum', 'succeeded'), facts: { stallMs: 20, sizeBytes: 5 } }]));
+  history.finishRun(finished('3', [{ ...job('vacuum', 'skipped'), facts: { freelistRatio: 0 } }]));
+  history.finishRun(finished('4', [{ ...job('reindex', 'succeeded'), facts: { stallMs: 30 } }]));
+  expect(history.lastFacts('logs', 'vacuum', 'stallMs')).toEqual({ stallMs: 20, sizeBytes: 5 });
+});
+
 test('the latest report is the newest run that wrote one', () => {
   const history = fresh();
   expect(history.latestReport()).toBeUndefined();

@@ -8,13 +8,14 @@ export interface BackupOptions {
   readonly intact?: boolean;
   readonly anomaly?: string;
   readonly schedule?: string;
+  readonly preOperation?: boolean;
 }
 
 export function backupAt(time: string | Date, options: BackupOptions = {}): Backup {
-  const { pinned = false, intact = true, anomaly, schedule = 'daily' } = options;
+  const { pinned = false, intact = true, anomaly, schedule = 'daily', preOperation = false } = options;
   const taken = new Date(time);
   const stem = `logs-${compactUtc(taken)}-${schedule}`;
-  const created = { created_at: taken.toISOString(), schedule };
+  const created = { created_at: taken.toISOString(), schedule, ...(preOperation ? { pre_operation: true } : {}) };
   return {
     stem,
     path: `/backups/${stem}.db`,

@@ -36,6 +36,23 @@ test('options left out have the defaults that config.example.yaml shows', () => 
   expect(jobsSchema.parse({})).toEqual({
     backup: { compress: 'none', integrity: 'full', method: 'auto', max_wal_growth: 1024 ** 3, attempts: 3 },
     integrity: { mode: 'full', confirm_after: 30_000 },
+    vacuum: {
+      mode: 'auto',
+      min_freelist_ratio: 0.1,
+      min_reclaimable: 1e6,
+      max_writer_stall: 30_000,
+      convert_to_incremental: false,
+      vacuum_allow_rowid_change: false,
+      with_litestream: false,
+    },
+    reindex: {
+      when: 'needed',
+      min_unused_ratio: 0.35,
+      min_reclaimable: 1e6,
+      max_writer_stall: 30_000,
+      pause: 250,
+      with_litestream: false,
+    },
     analyze: { analysis_limit: 0 },
     verify: { older: 1, foreign_keys: true, assertions: [] },
     retention: { keep_last: 3, keep_days: 30, keep_daily: 0, keep_weekly: 0, keep_monthly: 0 },

@@ -282,3 +282,35 @@ describe('nothing is pruned at all', () => {
     });
   });
 });
+
+describe('backups from before an operation', () => {
+  const before = backupAt('2026-11-23T02:30:00Z', { schedule: 'weekly', preOperation: true });
+  const old = backupAt('2001-01-01T02:00:00Z', { schedule: 'weekly', preOperation: true });
+
+  test('are left alone, and count for no rule', () => {
+    const { keep, prune } = planRetention([old, ...daily(3), before], { ...nothing, keep_last: 2 }, none, now);
+    expect(keep.map(({ backup }) => backup.manifest.created_at.slice(0, 10))).toEqual([
+      '2026-11-23',
+      '2026-11-23',
+      '2026-11-22',
+      '2001-01-01',
+    ]);
+    expect(keep[0]?.reasons).toEqual(['from before an operation: the newest two stay']);
+    expect(keep[1]?.reasons).toEqual(['newest', 'last 1 of 2']);
+    expect(prune).toHaveLength(1);
+  });
+
+  test('are no gap between backups either', () => {
+    const evidence: RetentionEvidence = {
+      backups: [old, ...daily(9)],
+      bad: none,
+      damagedSince: undefined,
+      lastBackupOutcome: 'succeeded',
+      acknowledgedAt: undefined,
+      now,
+    };
+    expect(frozenBecause(evidence)).toBeUndefined();
+    const incident = { row: 'R12', at: now, message: 'held' };
+    expect(frozenBecause({ ...evidence, incident })).toContain('an incident is open');
+  });
+});

@@ -23,7 +23,7 @@ test('writers and retention need a sound backup; what checks, measures, verifies
   const needs = (Object.keys(databaseKinds) as DatabaseKindName[]).filter(
     (kind) => databaseKinds[kind].needsSoundBackup,
   );
-  expect(needs).toEqual(['analyze', 'retention']);
+  expect(needs).toEqual(['vacuum', 'reindex', 'analyze', 'retention']);
 });
 
 describe('what needs a sound backup', () => {
@@ -51,6 +51,9 @@ describe('what needs a sound backup', () => {
     const damagedSince = new Date('2026-11-20T02:00:00Z');
     expect(ask({ damagedSince })).toBe('the database is damaged since 2026-11-20T02:00:00.000Z');
     expect(ask({ damagedSince, before: [done('verify', 'succeeded')] })).toMatch(/is damaged since/);
+    // What may mend it proves the database itself.
+    expect(ask({ kind: { ...careful, mends: true }, damagedSince })).toBeUndefined();
+    expect(ask({ kind: { ...careful, mends: true }, before: [done('integrity', 'damaged')] })).toMatch(/found damage/);
     for (const job of ['backup', 'integrity'])
       expect(ask({ damagedSince, before: [done(job, 'succeeded')] })).toBeUndefined();
     expect(ask({ damagedSince, before: [done('integrity', 'succeeded', { check: 'partial' })] })).toBeUndefined();
@@ -80,5 +83,22 @@ describe('a window', () => {
     ['2026-11-23T02:00:00.000Z', "the schedule's window closed at 2026-11-23T02:00:00.000Z"],
   ])('that ends at %s: %s', (end, expected) => {
     for (const kind of [careful, careless]) expect(ask({ kind, windowEnd: new Date(end) })).toBe(expected);
+  });
+});
+
+describe('an incident', () => {
+  const incident = { row: 'R12', at: now, message: 'damaged, held' };
+
+  test('stops what rewrites and what deletes, and nothing else', () => {
+    expect(ask({ incident })).toMatch(/^an incident is open since 2026-11-23T03:00:00.000Z \(damaged, held\)/);
+    expect(ask({ incident, kind: careless })).toBeUndefined();
+  });
+
+  test.each<JobOutcome>(['restored', 'held'])('of this run, %s, does so too', (outcome) => {
+    expect(ask({ before: [done('vacuum', outcome)] })).toBe(`vacuum left the database ${outcome} in this run`);
+  });
+
+  test('is none where a rewrite failed and left a sound database', () => {
+    expect(ask({ before: [done('vacuum', 'failed')] })).toBeUndefined();
   });
 });

@@ -69,6 +69,7 @@ function setting({ databases = [{}], stateDirectory, ...rest }: Changes = {}): S
       ...database,
     })),
     scratchDirectory: ws.path('scratch'),
+    stateDirectory: ws.path('state'),
     concurrency: 1,
     engine,
     history,
@@ -88,6 +89,8 @@ function setting({ databases = [{}], stateDirectory, ...rest }: Changes = {}): S
         jobs: jobs as RunRequest['schedule']['jobs'],
         timeoutMs: timeoutMs ?? null,
         windowMs: windowMs ?? null,
+        preBackup: true,
+        onDamage: 'restore',
       },
       trigger: 'run-now',
       slot: null,
@@ -424,7 +427,14 @@ describe('several databases', () => {
 
   function runIn(parts: RunParts, jobs: readonly string[], request: Partial<RunRequest>): Promise<RunReport> {
     return runSchedule(parts, {
-      schedule: { name: 'daily', jobs: jobs as RunRequest['schedule']['jobs'], timeoutMs: null, windowMs: null },
+      schedule: {
+        name: 'daily',
+        jobs: jobs as RunRequest['schedule']['jobs'],
+        timeoutMs: null,
+        windowMs: null,
+        preBackup: true,
+        onDamage: 'restore',
+      },
       trigger: 'schedule',
       slot: startedAt,
       only: [],

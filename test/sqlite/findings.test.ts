@@ -2,7 +2,7 @@ import { execFileSync } from 'node:child_process';
 import fs from 'node:fs';
 import Database from 'better-sqlite3';
 import { describe, expect, test } from 'vitest';
-import { classifyFindings, type Findings } from '../../src/sqlite/findings.js';
+import { classifyFindings, damagedIndexes, type Findings } from '../../src/sqlite/findings.js';
 import { swapIndexEntries } from '../helpers/corrupt.js';
 import { faultEnvironment } from '../helpers/fault.js';
 import { type Workspace, workspace } from '../helpers/workspace.js';
@@ -177,4 +177,27 @@ test('pages that the storage did not deliver are no damage', (context) => {
   const found = classifyFindings((answered as unknown[]).map(String));
   expect(found.unreadable).toContainEqual(expect.stringMatching(/error code|unable to get the page/));
   expect(found.constraints).toEqual([]);
+});
+
+describe('indexes that are all that is damaged', () => {
+  test('are named, each once', () =>
+    expect(
+      damagedIndexes([
+        'row 3 missing from index by_name',
+        'row 4 values differ from index by_name',
+        'wrong # of entries in index by_time',
+        'non-unique entry in index key',
+        'rowid not at end-of-record for row 7 of index by_name',
+      ]),
+    ).toEqual(['by_name', 'by_time', 'key']));
+
+  test.for<[string, string[]]>([
+    ['nothing is', []],
+    ['a page is, too', ['row 3 missing from index by_name', 'Tree 4 page 9: btreeInitPage() returns error code 11']],
+    [
+      'there may be more than is told',
+      Array.from({ length: 100 }, (_, row) => `row ${row + 1} missing from index by_name`),
+    ],
+    ['a name only looks like it', ['NULL value in row 3 missing from index by_name']],
+  ])('are none when %s', ([, damage]) => expect(damagedIndexes(damage)).toBeUndefined());
 });

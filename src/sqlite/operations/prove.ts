@@ -5,7 +5,7 @@
 import { statSync } from 'node:fs';
 import { JobError } from '../../errors.js';
 import { type Checked, type CheckMode, checkIntegrity } from '../integrity-check.js';
-import { openCopy } from '../open.js';
+import { type Connection, openCopy } from '../open.js';
 import { toDatabaseError } from '../result-codes.js';
 import { countRows, emptySchemaSha256, numberPragma, schemaSha256, tableNames } from '../schema.js';
 
@@ -16,7 +16,7 @@ export interface Proof extends Checked {
   readonly pageSize: number;
   readonly sizeBytes: number;
   readonly schemaSha256: string;
-  /** Rows of each table that can be counted here; none are, where the check found damage. */
+  /** Rows of each table that can be counted here; none, where damage keeps them from being counted. */
   readonly tables: Readonly<Record<string, number>>;
   readonly durationMs: number;
 }
@@ -48,8 +48,7 @@ export function prove({ path, mode }: { path: string; mode: CheckMode }): Proof 
         pageSize,
         sizeBytes,
         schemaSha256: schema,
-        // Counting may stumble over the damage, and what was found is worth more than "malformed".
-        tables: check.findings.damage.length > 0 ? {} : countRows(connection, tableNames(connection)),
+        tables: rowsDespite(check, connection),
         durationMs: Math.round(performance.now() - started),
       };
     } finally {
@@ -57,5 +56,15 @@ export function prove({ path, mode }: { path: string; mode: CheckMode }): Proof 
     }
   } catch (error) {
     throw toDatabaseError(error, `cannot prove ${path}`);
+  }
+}
+
+/** Counting may stumble over damage that the check has found, and what it found is worth more than "malformed". */
+function rowsDespite({ findings }: Checked, connection: Connection): Readonly<Record<string, number>> {
+  try {
+    return countRows(connection, tableNames(connection));
+  } catch (error) {
+    if (findings.damage.length === 0) throw error;
+    return {};
   }
 }

@@ -1,0 +1,82 @@
+/** At the start of the daemon and of each run: what became of restores in place that were cut off is found out, logged and recorded. */
+import { join } from 'node:path';
+import { toJobError } from '../errors.js';
+import { lockPath } from '../files/names.js';
+import { type Aftermath, examineAftermath, intentSchema } from '../guard/unfinished-restore.js';
+import type { Target } from '../jobs/job.js';
+import type { JobReport } from '../jobs/outcome.js';
+import { listTargets } from '../jobs/targets.js';
+import { compactUtc } from '../units.js';
+import type { Parts } from './open.js';
+import { reportOf } from './restore-report.js';
+
+/** Never throws. One whose lock is held is still going, and left to whoever does it. */
+export async function settleUnfinishedRestores(parts: Parts, signal: AbortSignal): Promise<void> {
+  for (const unfinished of parts.history.unfinishedRestores()) {
+    const log = parts.log.child({ database: unfinished.database });
+    try {
+      const target = await targetNamed(parts, unfinished.database);
+      // No longer in the configuration.
+      if (target !== undefined) await settleOne(parts, { target, facts: unfinished.facts, signal });
+    } catch (error) {
+      const failure = toJobError(error);
+      if (failure.code !== 'lock-held') log.error({ err: failure }, 'an unfinished restore could not be looked at');
+    }
+  }
+}
+
+async function targetNamed({ config, engine }: Parts, name: string): Promise<Target | undefined> {
+  const database = config.databases.find(
+    (each) => each.name === name || (each.isGlob && name.startsWith(`${each.name}--`)),
+  );
+  if (database === undefined) return undefined;
+  const listed = await listTargets([database], {
+    engine,
+    scratchDirectory: config.scratchDirectory,
+    only: [name],
+  });
+  return listed.find(({ target }) => target.name === name)?.target;
+}
+
+async function settleOne(
+  { engine, history, config, log }: Parts,
+  { target, facts, signal }: { target: Target; facts: JobReport['facts']; signal: AbortSignal },
+): Promise<void> {
+  const session = engine.session(target.name, signal);
+  try {
+    await session.lock(lockPath(target.backupDirectory, target.name), 0);
+    const context = { target, session, secondOpinion: () => engine.session(target.name, signal) };
+    const startedAt = new Date();
+    const { state, message } = await examineAftermath(context, facts, join(config.stateDirectory, 'quarantine'));
+    const hooks = target.hooks?.afterRestore == null ? '' : '; its hook after_restore was not run';
+    const { runId } = intentSchema.parse(facts);
+    log.error(
+      { database: target.name, restore: state, run_id: runId, summary: message },
+      'a restore was found unfinished',
+    );
+    // A guarded run tells its own story.
+    if (facts['by'] === 'operator') {
+      const finishedAt = new Date();
+      const job = jobOf(state, `${message}${hooks}`, finishedAt.getTime() - startedAt.getTime());
+      history.finishRun(
+        reportOf(`${compactUtc(startedAt)}-restore-${runId.slice(-6)}-found`, { startedAt, finishedAt }, target, job),
+      );
+    }
+    history.intent(target.name, { at: new Date(), deed: 'restore ended', facts: { runId, outcome: state } });
+  } finally {
+    await session.close();
+  }
+}
+
+function jobOf(state: Aftermath['state'], message: string, durationMs: number): Omit<JobReport, 'job' | 'started_at'> {
+  const common = { duration_ms: durationMs, summary: message, facts: { state } };
+  switch (state) {
+    case 'restored':
+      return { ...common, outcome: 'restored' };
+    case 'as-it-was':
+      return { ...common, outcome: 'failed', error: { code: 'interrupted', message } };
+    case 'neither':
+    case 'unknown':
+      return { ...common, outcome: 'held', error: { code: 'damaged', message } };
+  }
+}

@@ -1,0 +1,44 @@
+/** Asks the newest verified backup who is right when only indexes differ from their tables. Backups are unpacked to scratch, never opened where they lie. */
+import { toJobError } from '../errors.js';
+import { partialPath } from '../files/names.js';
+import { discardQuietly, requireSpace } from '../jobs/copy.js';
+import type { JobContext } from '../jobs/job.js';
+import type { Agreement } from '../sqlite/operations/compare-indexes.js';
+import { refuseToGoOn } from './run.js';
+
+/** @param copy of the damaged database, page for page */
+export async function agreementOf(
+  context: JobContext<unknown>,
+  copy: string,
+  indexes: readonly string[],
+): Promise<Agreement> {
+  const { target, session, past } = context;
+  const backups = await session.call('listBackups', { directory: target.backupDirectory, database: target.name });
+  const bad = past.badBackups(target.name);
+  const newest = backups.filter(
+    ({ intact, stem, manifest }) => intact && !bad.has(stem) && manifest.verification.integrity === 'full',
+  );
+  const backup = newest.at(-1);
+  if (backup === undefined) return { agreed: false, why: 'there is no verified backup to compare with' };
+  const scratch = partialPath(target.scratchDirectory, target.name);
+  const fresh = context.secondOpinion();
+  try {
+    await requireSpace(context, target.scratchDirectory, backup.manifest.size_bytes);
+    const { plain } = await fresh.call('unpack', {
+      from: backup.path,
+      to: scratch,
+      compression: backup.manifest.compression,
+    });
+    if (plain.sha256 !== backup.manifest.sha256)
+      return { agreed: false, why: `backup ${backup.stem} is damaged itself` };
+    return await fresh.call('compareIndexes', { copy, backup: scratch, indexes });
+  } catch (error) {
+    return {
+      agreed: false,
+      why: `backup ${backup.stem} could not be compared: ${toJobError(refuseToGoOn(error)).message}`,
+    };
+  } finally {
+    await fresh.close();
+    await discardQuietly(context, [scratch]);
+  }
+}

@@ -1,0 +1,132 @@
+/**
+ * What is known before anything is changed: a page-faithful copy, proven in full, and sealed as a backup of its own kind. The live
+ * database is only read. A crash leaves an unfinished copy, which the next run sweeps.
+ *
+ * Backups from before an operation have a small budget of their own: the newest two of a database, whatever retention's rules say.
+ */
+import { JobError, toJobError } from '../errors.js';
+import type { Backup } from '../files/catalog.js';
+import { partialPath } from '../files/names.js';
+import { manifestOf } from '../jobs/backup-manifest.js';
+import { type Copy, discardQuietly, proveCopy, requireSpace, takeCopy } from '../jobs/copy.js';
+import type { Located } from '../jobs/locate.js';
+import type { Proof } from '../sqlite/operations/prove.js';
+import { sameRows } from './proven-backup.js';
+import type { Rewrite, Work } from './rewrite.js';
+import type { Guarded } from './run.js';
+
+const preBackupsKept = 2;
+const attempts = 3;
+
+export type Looked =
+  | { readonly sound: true; readonly copy: Copy; readonly proof: Proof }
+  /** Confirmed on the live file. */
+  | {
+      readonly sound: false;
+      readonly copy: Copy;
+      readonly proof: Proof | undefined;
+      readonly findings: readonly string[];
+    };
+
+/** The copy lies in the backup directory under a temporary name; whoever calls discards or publishes it. */
+export async function takeBaseline({ context }: Guarded, located: Located, unfinished: string[]): Promise<Looked> {
+  const { target, allOptions } = context;
+  const copy = await takeCopy(context, located, target.backupDirectory, {
+    attempts,
+    maxWalGrowthBytes: allOptions.backup.max_wal_growth,
+  });
+  unfinished.push(copy.path);
+  const confirmAfterMs = allOptions.integrity.confirm_after;
+  const proven = await proveCopy(context, located, copy, { mode: 'full', confirmAfterMs });
+  if (!proven.sound) return { ...proven, copy };
+  const { proof } = proven;
+  if (proof.integrity !== 'full' || proof.limited !== undefined) {
+    throw new JobError(
+      'unverifiable',
+      `${target.path} cannot be proven sound by this program (${proof.limited ?? ''}): nothing was changed`,
+    );
+  }
+  const missing = (target.profile?.requiredTables ?? []).filter((table) => !(table in proof.tables));
+  if (missing.length > 0)
+    throw new JobError(
+      'refused',
+      `${target.path} has no table ${missing.join(', ')}: is it the right file? Nothing was changed`,
+    );
+  return { sound: true, copy, proof };
+}
+
+/** Publishes the proven copy, and lets the older ones of its kind go. */
+export async function seal({ context }: Guarded, located: Located, copy: Copy, proof: Proof): Promise<Backup> {
+  const { target, session, allOptions, record, log, now } = context;
+  const { backupDirectory: directory } = target;
+  const digest = await session.call('digest', { path: copy.path });
+  const described = manifestOf(
+    { ...context, options: { ...allOptions.backup, compress: 'none' } },
+    located,
+    copy,
+    { plain: digest, stored: digest },
+    proof,
+    undefined,
+  );
+  const manifest = { ...described, pre_operation: true };
+  const { stem, path } = await session.call('publish', { temporary: copy.path, directory, manifest });
+  const all = await session.call('listBackups', { directory, database: target.name });
+  const sealed = all.find((backup) => backup.stem === stem);
+  if (sealed === undefined)
+    throw new JobError('io', `backup ${path} was published and is not there: the storage is failing`);
+  const released = all
+    .filter(({ manifest: of, pinned }) => of.pre_operation === true && !pinned)
+    .slice(0, -preBackupsKept)
+    .map((backup) => backup.stem);
+  if (released.length > 0) {
+    try {
+      record.intent(target.name, { at: now(), deed: 'prune', facts: { stems: released } });
+      await session.call('prune', { directory, stems: released });
+    } catch (error) {
+      log.warn({ err: error, stems: released }, 'older backups of this kind could not be deleted');
+    }
+  }
+  return sealed;
+}
+
+/**
+ * The work, done first where it can do no harm.
+ *
+ * @throws JobError when it fails, or what comes out of it is not the same database: then the live one is never touched
+ */
+export async function rehearse(
+  { context }: Guarded,
+  rewrite: Rewrite,
+  { path, proof }: { readonly path: string; readonly proof: Proof },
+): Promise<Work> {
+  const { target, beside } = context;
+  // The copy, and what the work itself needs beside it.
+  await requireSpace(context, target.scratchDirectory, proof.sizeBytes * 2);
+  const scratch = partialPath(target.scratchDirectory, target.name);
+  try {
+    await beside.call('unpack', { from: path, to: scratch, compression: 'none' });
+    const work = await rewrite.rehearse(scratch);
+    const after = await beside.call('prove', { path: scratch, mode: 'full' });
+    const [finding] = after.findings.damage;
+    if (finding !== undefined) throw failed(rewrite.operation, `the copy is not sound afterwards (${finding})`);
+    if (after.schemaSha256 !== proof.schemaSha256)
+      throw failed(rewrite.operation, 'the copy has another schema afterwards');
+    if (!sameRows(after.tables, proof.tables))
+      throw failed(rewrite.operation, 'the copy has not the same rows afterwards');
+    return work;
+  } catch (error) {
+    const { code, message } = toJobError(error);
+    // Of a copy; and whatever is wrong with that, the database was just proven sound.
+    if (code === 'damaged' || code === 'not-a-database') throw failed(rewrite.operation, message);
+    throw error;
+  } finally {
+    await discardQuietly(context, [scratch]);
+  }
+}
+
+function failed(operation: string, why: string): JobError {
+  return new JobError(
+    'refused',
+    `the rehearsal of ${operation} on a copy failed: ${why}; the database was not touched`,
+  );
+}

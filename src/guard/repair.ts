@@ -1,0 +1,83 @@
+/**
+ * Rebuilds indexes that differ from their tables, when it is proven that the tables are right. A page-faithful copy goes into quarantine
+ * first; then the indexes of a second copy are rebuilt, and only when that is sound and has every row is it sealed as a backup, and the
+ * live database treated alike. Each REINDEX is a transaction: killed in the middle, the indexes are as they were or rebuilt.
+ */
+import { JobError } from '../errors.js';
+import { partialPath } from '../files/names.js';
+import { takeCopy } from '../jobs/copy.js';
+import type { Located } from '../jobs/locate.js';
+import { seal } from './baseline.js';
+import { type Checked, settleAndCheck } from './check.js';
+import type { Monitors } from './monitors.js';
+import { sameRows } from './proven-backup.js';
+import { quarantineOf } from './quarantine-place.js';
+import type { Guarded } from './run.js';
+import { setAside } from './set-aside.js';
+
+export interface Repaired {
+  readonly checked: Checked;
+  readonly backup: string;
+  readonly quarantine: string;
+}
+
+export interface RepairRequest {
+  readonly indexes: readonly string[];
+  readonly monitors: Monitors;
+  readonly unfinished: string[];
+  /** Called right before the live database is changed. */
+  readonly onIntent: () => void;
+}
+
+/** @throws JobError `damaged` when the copy cannot be repaired: then the live database was not touched */
+export async function repairIndexes(
+  guarded: Guarded,
+  located: Located,
+  { indexes, monitors, unfinished, onIntent }: RepairRequest,
+): Promise<Repaired> {
+  const { context, id } = guarded;
+  const { target, session, allOptions, record } = context;
+  const { directory } = await setAside(context, {
+    path: located.path,
+    identity: located,
+    backup: null,
+    quarantineDirectory: quarantineOf(context),
+    facts: { database: target.name, because: `${indexes.join(', ')} differ from their tables`, run_id: context.runId },
+  });
+  const copy = await takeCopy(context, located, target.backupDirectory, {
+    attempts: 3,
+    maxWalGrowthBytes: allOptions.backup.max_wal_growth,
+  });
+  const mended = partialPath(target.backupDirectory, target.name);
+  unfinished.push(copy.path, mended);
+  const before = await session.call('prove', { path: copy.path, mode: 'full' });
+  await session.call('unpack', { from: copy.path, to: mended, compression: 'none' });
+  await session.call('rebuildIndexes', { copy: mended, indexes });
+  const proof = await session.call('prove', { path: mended, mode: 'full' });
+  const [finding] = proof.findings.damage;
+  if (finding !== undefined || !sameRows(proof.tables, before.tables) || proof.schemaSha256 !== before.schemaSha256) {
+    throw new JobError(
+      'damaged',
+      `rebuilding ${indexes.join(', ')} does not repair a copy of ${target.path} (${finding ?? 'its rows change'}): the database was not touched`,
+    );
+  }
+  const snapshot = { ...copy.snapshot, pageCount: proof.pageCount };
+  const { stem } = await seal(guarded, located, { path: mended, snapshot }, proof);
+  record.guardIntent(id, {
+    deed: `repair of ${indexes.join(', ')}`,
+    facts: {
+      path: located.path,
+      device: located.device,
+      inode: located.inode,
+      backup: stem,
+      schemaSha256: proof.schemaSha256,
+      tables: proof.tables,
+      sizes: [located.sizeBytes],
+      repair: [...indexes],
+    },
+  });
+  onIntent();
+  await session.call('rebuildIndexes', { copy: null, indexes });
+  const expected = { schemaSha256: proof.schemaSha256, tables: proof.tables, sizes: [located.sizeBytes] };
+  return { checked: await settleAndCheck(guarded, expected, monitors), backup: stem, quarantine: directory };
+}

@@ -1,0 +1,102 @@
+/**
+ * What became of a restore that was cut off: SQLite itself has left the old database or the new one; this says which. It changes nothing;
+ * a crash leaves a copy in scratch, which the next run sweeps.
+ */
+import { basename } from 'node:path';
+import { z } from 'zod';
+import { toJobError } from '../errors.js';
+import { partialPath } from '../files/names.js';
+import type { FoundQuarantine } from '../files/restore-marks.js';
+import type { JobContext } from '../jobs/job.js';
+import type { Facts } from '../jobs/outcome.js';
+
+export interface Aftermath {
+  readonly state: 'as-it-was' | 'restored' | 'neither' | 'unknown';
+  /** A sentence, with what to do. */
+  readonly message: string;
+}
+
+/** What restore-in-place.ts has recorded. */
+export const intentSchema = z.object({ backup: z.string(), runId: z.string(), schemaSha256: z.string() });
+
+type Context = Pick<JobContext<unknown>, 'target' | 'session' | 'secondOpinion'>;
+
+/**
+ * With the database's lock held: whoever was at it is gone.
+ *
+ * @param intent the facts that were recorded before it began
+ */
+export async function examineAftermath(
+  { target, session, secondOpinion }: Context,
+  intent: Facts,
+  quarantineDirectory: string,
+): Promise<Aftermath> {
+  const { backup, runId, schemaSha256 } = intentSchema.parse(intent);
+  const files = secondOpinion();
+  const copy = partialPath(target.scratchDirectory, target.name);
+  try {
+    const quarantine = await session.call('findQuarantine', {
+      directory: quarantineDirectory,
+      database: target.name,
+      runId,
+    });
+    const wasCut = `the restore of ${target.path} to ${backup} was cut off`;
+    if (quarantine === null)
+      return { state: 'as-it-was', message: `${wasCut} before anything was changed: the database is as it was` };
+    const { file } = await files.call('lookAtDestination', { path: target.path });
+    const kept = `; the files from before are in ${quarantine.directory}`;
+    const again = `run it again: debuggle-maintenance restore --database ${target.name} --from ${backup} --in-place`;
+    if (file === null || file.sizeBytes === 0) {
+      const before = quarantine.files.some(({ name, sizeBytes }) => name === basename(target.path) && sizeBytes > 0);
+      return before
+        ? { state: 'neither', message: `${wasCut}, and the file is gone or empty now; ${again}${kept}` }
+        : { state: 'as-it-was', message: `${wasCut}: there is no database, as before; ${again}` };
+    }
+    const identity = { device: file.device, inode: file.inode };
+    try {
+      await session.call('snapshot', {
+        path: target.path,
+        identity,
+        destination: copy,
+        maxWalGrowthBytes: Number.MAX_SAFE_INTEGER,
+      });
+    } catch (error) {
+      const { code, message } = toJobError(error);
+      if (code !== 'damaged' && code !== 'not-a-database')
+        return {
+          state: 'unknown',
+          message: `${wasCut}, and what became of it cannot be seen (${message}); ${again}${kept}`,
+        };
+      return (await isUntouched(files, target.path, quarantine))
+        ? { state: 'as-it-was', message: `${wasCut}: the file is as it was, and cannot be read; ${again}${kept}` }
+        : {
+            state: 'neither',
+            message: `${wasCut} half-way: the file is neither the old nor the new one; ${again}${kept}`,
+          };
+    }
+    const version = await session.call('schemaVersion', { path: target.path, identity });
+    if (quarantine.schemaVersion !== null && quarantine.schemaVersion === version)
+      return { state: 'as-it-was', message: `${wasCut}, and rolled back: the database is as it was; ${again}${kept}` };
+    const damage = await session.call('prove', { path: copy, mode: 'full' }).then(
+      ({ findings, schemaSha256: found }) =>
+        findings.damage[0] ?? (found === schemaSha256 ? undefined : 'its schema is another one'),
+      (error: unknown) => toJobError(error).message,
+    );
+    return damage === undefined
+      ? { state: 'restored', message: `${wasCut} after it was carried out: the database holds ${backup}${kept}` }
+      : { state: 'neither', message: `${wasCut}, and the database is not sound (${damage}); ${again}${kept}` };
+  } finally {
+    await session.call('discard', { paths: [copy] }).catch(() => undefined);
+    await files.close();
+  }
+}
+
+/** Byte for byte what was put into quarantine. */
+async function isUntouched(
+  files: Context['session'],
+  path: string,
+  { files: kept }: FoundQuarantine,
+): Promise<boolean> {
+  const { sha256 } = await files.call('digest', { path });
+  return kept.some((file) => file.name === basename(path) && file.sha256 === sha256);
+}

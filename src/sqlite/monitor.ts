@@ -1,0 +1,65 @@
+/**
+ * One connection to a live database that a child process holds open between calls. It answers one question: has anybody else committed?
+ * `PRAGMA data_version` is unchanged by what its own connection writes, and moves with the commit of any other connection, of this
+ * process too, in WAL and in rollback-journal mode. https://www.sqlite.org/pragma.html#pragma_data_version
+ *
+ * The executor's monitor (`access: 'write'`) is also the only connection through which a guarded run writes, so that its own work does
+ * not count as somebody else's. A crash ends the connection with its process; SQLite rolls back what was under way.
+ *
+ * While it is open, nothing in this process may open the database's files otherwise than through SQLite: closing any descriptor would
+ * drop its locks. https://www.sqlite.org/howtocorrupt.html#posix_close_bug
+ */
+import { JobError } from '../errors.js';
+import { type Connection, type Identity, openForReading, openForWriting } from './open.js';
+import { toDatabaseError } from './result-codes.js';
+
+export interface MonitorReading {
+  readonly dataVersion: number;
+}
+
+let held: { readonly path: string; readonly connection: Connection } | undefined;
+
+/** Opens the monitor; one that an earlier run left behind is closed first. @throws JobError as opening does */
+export function openMonitor(request: { path: string; identity: Identity; access: 'read' | 'write' }): MonitorReading {
+  closeMonitor();
+  const { path, identity, access } = request;
+  const connection = access === 'write' ? openForWriting(path, identity) : openForReading(path, identity);
+  if (access === 'write') {
+    // A rewrite needs as much temporary space as the database is large: on disk. And what it has committed is to survive a power cut.
+    connection.pragma('temp_store = FILE');
+    connection.pragma('synchronous = FULL');
+  }
+  held = { path, connection };
+  return readMonitor();
+}
+
+/** @throws JobError when the monitor is gone (its process died meanwhile), or cannot read: then nothing is proven */
+export function readMonitor(): MonitorReading {
+  const { path, connection } = required();
+  try {
+    return { dataVersion: Number(connection.pragma('data_version', { simple: true })) };
+  } catch (error) {
+    throw toDatabaseError(error, `cannot ask ${path} whether others have committed`);
+  }
+}
+
+/** Whether this process holds one. */
+export function hasMonitor(): boolean {
+  return held !== undefined;
+}
+
+/** Does nothing when there is none. */
+export function closeMonitor(): void {
+  held?.connection.close();
+  held = undefined;
+}
+
+/** For operations that must run on the monitor's own connection. @throws JobError `internal` when there is none */
+export function monitorConnection(): Connection {
+  return required().connection;
+}
+
+function required(): { readonly path: string; readonly connection: Connection } {
+  if (held === undefined) throw new JobError('internal', 'this process holds no monitor: the one that did has ended');
+  return held;
+}

@@ -1,0 +1,22 @@
+/**
+ * REINDEX of indexes that differ from their tables, each in a transaction of its own. Killed in the middle, SQLite rolls the one under
+ * way back; those before it are rebuilt.
+ */
+import { monitorConnection } from '../monitor.js';
+import { openCopyForScratchWork } from '../open.js';
+import { toDatabaseError } from '../result-codes.js';
+import { quoteIdentifier } from '../schema.js';
+
+/** Of a copy of ours; without `copy`: of the live database, on the monitor's connection. */
+export function rebuildIndexes({ copy, indexes }: { copy: string | null; indexes: readonly string[] }): void {
+  try {
+    const connection = copy === null ? monitorConnection() : openCopyForScratchWork(copy);
+    try {
+      for (const index of indexes) connection.exec(`REINDEX ${quoteIdentifier(index)}`);
+    } finally {
+      if (copy !== null) connection.close();
+    }
+  } catch (error) {
+    throw toDatabaseError(error, `cannot rebuild ${indexes.join(', ')}`);
+  }
+}

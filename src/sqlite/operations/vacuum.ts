@@ -1,0 +1,97 @@
+/**
+ * VACUUM in one go: writers wait for its whole length. On the monitor's connection when it is the live database, so that what it writes
+ * does not look like another's commit; or on a copy of ours, as a rehearsal.
+ *
+ * One transaction: killed, out of space or out of memory, SQLite rolls back and every committed row is as it was; its temporary file has
+ * no name and is gone with the process. What a full disk leaves is a grown write-ahead log, which the checkpoint afterwards shortens.
+ *
+ * VACUUM keeps no damaged row that it cannot read, and says nothing (https://www.sqlite.org/lang_vacuum.html): never on a database that
+ * was not proven first.
+ */
+import { errorCodeOf } from '../../errors.js';
+import { type HeldFile, strangersUse } from '../../files/holders.js';
+import { type Checkpoint, checkpoint } from '../checkpoint.js';
+import { monitorConnection } from '../monitor.js';
+import { type Connection, openCopyForRehearsal } from '../open.js';
+import { toDatabaseError } from '../result-codes.js';
+import { numberPragma } from '../schema.js';
+
+/** The live database, held open by this process's monitor, or a copy of ours. */
+export type RewriteSite =
+  | (HeldFile & {
+      readonly on: 'monitor';
+      /** Whether the log may be truncated at all: not beside Litestream. */
+      readonly mayTruncate: boolean;
+    })
+  | { readonly on: 'copy'; readonly path: string };
+
+export interface Vacuumed {
+  readonly pagesBefore: number;
+  readonly pagesAfter: number;
+  readonly pageSize: number;
+  /** How long writers had to wait: the whole VACUUM. */
+  readonly stallMs: number;
+  readonly checkpoint: Checkpoint;
+}
+
+/** @throws JobError as SQLite's code says; the database is as it was then */
+export function vacuum({ site, toIncremental }: { site: RewriteSite; toIncremental: boolean }): Vacuumed {
+  return onSite(site, `cannot vacuum ${site.path}`, (connection) => {
+    const pagesBefore = numberPragma(connection, 'page_count');
+    // What others have committed goes into the database first: the log starts anew, and on a full disk nothing in it has to grow the file.
+    checkpoint(connection, 'passive');
+    if (toIncremental) connection.pragma('auto_vacuum = INCREMENTAL');
+    const started = performance.now();
+    try {
+      connection.exec('VACUUM');
+    } catch (error) {
+      afterFailure(connection, site, error);
+      throw error;
+    }
+    const stallMs = Math.round(performance.now() - started);
+    return {
+      pagesBefore,
+      pagesAfter: numberPragma(connection, 'page_count'),
+      pageSize: numberPragma(connection, 'page_size'),
+      stallMs,
+      checkpoint: checkpoint(connection, mayTruncateNow(site) ? 'truncate' : 'passive'),
+    };
+  });
+}
+
+/** The connection a rewrite works on; a copy's is closed afterwards. Errors come out as ours. */
+export function onSite<Result>(site: RewriteSite, what: string, work: (connection: Connection) => Result): Result {
+  try {
+    if (site.on === 'monitor') return work(monitorConnection());
+    const connection = openCopyForRehearsal(site.path);
+    try {
+      return work(connection);
+    } finally {
+      connection.close();
+    }
+  } catch (error) {
+    throw toDatabaseError(error, what);
+  }
+}
+
+/** Only when nobody else would be made to wait. */
+export function mayTruncateNow(site: RewriteSite): boolean {
+  return site.on === 'monitor' && site.mayTruncate && !strangersUse(site);
+}
+
+/**
+ * On a full disk a rolled-back rewrite leaves a log as long as it had become, with nothing in it that counts, and everybody lacks that
+ * space. So it is truncated even beside others, who wait a second at most. After any other error nothing more is written: storage that
+ * fails, or a file that is damaged, is left as it is. The error that led here is what is told.
+ */
+export function afterFailure(connection: Connection, site: RewriteSite, error: unknown): void {
+  if (site.on === 'copy' || errorCodeOf(error) !== 'SQLITE_FULL') return;
+  try {
+    connection.pragma('busy_timeout = 1000');
+    checkpoint(connection, site.mayTruncate ? 'truncate' : 'passive');
+  } catch {
+    // The disk is still full: the next run, or the application, tries again.
+  } finally {
+    connection.pragma('busy_timeout = 5000');
+  }
+}

@@ -1,0 +1,381 @@
+/** The guarded run with real files and child processes. The applications here are other connections, of the test's process. */
+import { execFileSync } from 'node:child_process';
+import fs from 'node:fs';
+import path from 'node:path';
+import { setTimeout } from 'node:timers/promises';
+import Database from 'better-sqlite3';
+import { describe, expect, test } from 'vitest';
+import { JobError } from '../engine/compiled.js';
+import { overwriteHeader, swapIndexEntries, truncate, zeroPages } from '../helpers/corrupt.js';
+import { faultEnvironment } from '../helpers/fault.js';
+import { type GuardSite, guardSite } from './site.js';
+
+const insert = `INSERT INTO logs (log_id, timestamp, original_log, processed_log, severity, language) VALUES ('new', datetime('now'), 'x', '', 'info', 'auto')`;
+
+describe.each(['wal', 'delete'] as const)('in %s mode', (journalMode) => {
+  test('a sound database is rewritten: R1, with a sealed backup of its own kind, and nothing left over', async () => {
+    const site = guardSite({ journalMode });
+    const result = await site.run(() => void site.sql(insert), { rehearse: true });
+    expect(result).toMatchObject({ outcome: 'succeeded', facts: { guard: { row: 'R1', committed: 'some' } } });
+    expect(site.rows()).toBe(301);
+    const [backup = ''] = backupsIn(site.backupDirectory);
+    expect(fs.statSync(path.join(site.backupDirectory, backup)).mode & 0o777).toBe(0o600);
+    const manifest: unknown = JSON.parse(
+      fs.readFileSync(path.join(site.backupDirectory, backup.replace(/db$/, 'json')), 'utf8'),
+    );
+    expect(manifest).toMatchObject({ pre_operation: true, schedule: 'weekly', verification: { integrity: 'full' } });
+    expect(fs.readdirSync(site.context.target.scratchDirectory)).toEqual([]);
+    expect(site.history.openIncident('logs')).toBeUndefined();
+    expect(site.audit()).toMatchObject([{ row: 'R1', outcome: 'succeeded' }]);
+  });
+
+  test('damaged after the backup was sealed, nothing committed: R11, restored; who had it open sees it and goes on', async () => {
+    const site = guardSite({ journalMode });
+    const application = new Database(site.database);
+    const ids = application
+      .prepare('SELECT group_concat(log_id) FROM (SELECT log_id FROM logs ORDER BY log_id)')
+      .pluck();
+    const before = ids.get();
+    const result = await site.run(() => damageFrom(site, '20', '3'));
+    expect(result.summary).toContain('(R11)');
+    expect(result).toMatchObject({ outcome: 'restored', facts: { guard: { row: 'R11', committed: 'none' } } });
+    expect(ids.get()).toBe(before);
+    application.exec(insert);
+    application.close();
+    expect(site.sql('PRAGMA integrity_check')).toBe('ok');
+    expect(site.rows()).toBe(301);
+    expect(site.audit()).toMatchObject([
+      { row: 'R11', do: 'restore' },
+      { row: 'R11', do: 'nothing', outcome: 'restored' },
+    ]);
+    expect(site.history.openIncident('logs')).toMatchObject({ row: 'R11' });
+    expect(quarantined(site)).toHaveLength(1);
+    // The one from before, and the one of the restored database.
+    expect(backupsIn(site.backupDirectory)).toHaveLength(2);
+    await expect(site.run()).rejects.toThrow(/waits since .* for somebody to look at it/);
+  });
+
+  test('damaged, and somebody committed in between: R12, held; the file stays as it is, and is in quarantine', async () => {
+    const site = guardSite({ journalMode });
+    const result = await site.run(() => {
+      site.sql(insert);
+      damageFrom(site, '20', '3');
+    });
+    expect(result).toMatchObject({ outcome: 'held', facts: { guard: { row: 'R12', committed: 'some' } } });
+    expect(result.summary).toContain('restore --database logs --from');
+    expect(site.history.openIncident('logs')).toMatchObject({ row: 'R12' });
+    expect(quarantined(site)).toHaveLength(1);
+    expect(backupsIn(site.backupDirectory)).toHaveLength(1);
+  });
+
+  test('a commit squeezed between the decision and the restore: not restored, held', async () => {
+    const site = guardSite({ journalMode });
+    site.onLog = (message) => {
+      if (message === 'the files are in quarantine') site.sql('CREATE TABLE squeezed (id INTEGER PRIMARY KEY)');
+    };
+    const result = await site.run(() => damageFrom(site, '20', '3'));
+    expect(result).toMatchObject({ outcome: 'held', facts: { guard: { row: 'R12' } } });
+    expect(site.audit().map((line) => `${line.row} ${line.do}`)).toEqual(['R11 restore', 'R12 hold']);
+    expect(site.sql(`SELECT count(*) FROM sqlite_schema WHERE name = 'squeezed'`)).toBe(1);
+  });
+
+  test('damaged before: R7, and neither the file nor its log has changed by a byte', async () => {
+    const site = guardSite({ journalMode });
+    zeroPages(site.database, 20, 3);
+    const before = fs.readFileSync(site.database);
+    await expect(site.run()).rejects.toMatchObject({ code: 'damaged' });
+    expect(fs.readFileSync(site.database).equals(before)).toBe(true);
+    expect(fs.statSync(`${site.database}-wal`, { throwIfNoEntry: false })?.size ?? 0).toBe(0);
+    expect(site.audit()).toMatchObject([{ row: 'R7', outcome: 'damaged' }]);
+    expect(backupsIn(site.backupDirectory)).toEqual([]);
+  });
+});
+
+test('rows that the rewrite itself has lost, and nobody committed: damage, restored', async () => {
+  const site = guardSite();
+  site.sql('CREATE TABLE plain (id INTEGER PRIMARY KEY, word TEXT)', `INSERT INTO plain (word) VALUES ('a'), ('b')`);
+  const root = Number(site.sql(`SELECT rootpage FROM sqlite_schema WHERE name = 'plain'`));
+  const result = await site.run(undefined, undefined, {
+    execute: async () => {
+      flush(site);
+      forgetLastRow(site.database, root);
+      const { dev, ino } = fs.statSync(site.database);
+      const file = { on: 'monitor', path: site.database, device: dev, inode: ino, mayTruncate: true } as const;
+      await site.context.session.call('vacuum', { site: file, toIncremental: false });
+      return { durationMs: 1, facts: {} };
+    },
+  });
+  expect(result).toMatchObject({ outcome: 'restored', facts: { guard: { committed: 'none' } } });
+  expect(result.summary).toContain('plain: 1, was 2');
+  expect(site.sql('SELECT count(*) FROM plain')).toBe(2);
+});
+
+test('on_damage: restore_lossy, and somebody committed: put in safety first, then restored', async () => {
+  const site = guardSite();
+  const result = await site.run(
+    () => {
+      site.sql(insert);
+      damageFrom(site, '20', '1');
+    },
+    { onDamage: 'restore_lossy' },
+  );
+  expect(site.audit().map((line) => line.do)).toEqual(['save', 'restore', 'nothing']);
+  expect(result).toMatchObject({ outcome: 'restored', facts: { guard: { row: 'R12' } } });
+  expect(site.rows()).toBe(300);
+});
+
+test('damaged again within a week of a restore: R13, somebody must look first', async () => {
+  const site = guardSite();
+  const id = site.history.guardBegun({ runId: 'weekly-0', database: 'logs', operation: 'vacuum', at: new Date() });
+  const decision = { row: 'R11', deed: 'restore', outcome: 'restored', why: '', evidence: {} };
+  site.history.guardDecision(id, { ...decision, at: new Date(Date.now() - 6 * 86_400_000) });
+  site.history.guardEnded(id, new Date());
+  const result = await site.run(() => damageFrom(site, '20', '3'));
+  expect(result).toMatchObject({ outcome: 'held', facts: { guard: { row: 'R13', do: 'stop' } } });
+});
+
+test.for<[string, (file: string) => void, string]>([
+  ['the header gone', overwriteHeader, 'R11'],
+  ['a missing half', (file) => truncate(file, 200_704), 'R11'],
+])('WAL mode, %s, nothing committed: restored', async ([, damage, row]) => {
+  const site = guardSite();
+  const result = await site.run(() => {
+    flush(site);
+    damage(site.database);
+  });
+  expect(result).toMatchObject({ outcome: 'restored', facts: { guard: { row, committed: 'none' } } });
+  expect(site.sql('PRAGMA integrity_check')).toBe('ok');
+  expect(site.rows()).toBe(300);
+});
+
+test('the header gone in rollback-journal mode: not provable, held', async () => {
+  const site = guardSite({ journalMode: 'delete' });
+  const result = await site.run(() => fs.writeFileSync(site.database, Buffer.alloc(100), { flag: 'r+' }));
+  expect(result).toMatchObject({ outcome: 'held', facts: { guard: { row: 'R12', committed: 'not-provable' } } });
+});
+
+test('another file in its place: R9, held, and neither is touched', async () => {
+  const site = guardSite();
+  const other = `${site.database}.other`;
+  fs.copyFileSync(site.database, other);
+  const result = await site.run(() => fs.renameSync(other, site.database));
+  expect(result).toMatchObject({ outcome: 'held', facts: { guard: { row: 'R9' } } });
+  expect(quarantined(site)).toEqual([]);
+});
+
+test('gone, or emptied: R9, never made anew', async () => {
+  const site = guardSite();
+  const result = await site.run(() => fs.renameSync(site.database, `${site.database}.away`));
+  expect(result).toMatchObject({ outcome: 'held', facts: { guard: { row: 'R9' } } });
+  expect(fs.existsSync(site.database)).toBe(false);
+});
+
+test('the storage answers with I/O errors: R4, nothing restored, nothing more written', async (context) => {
+  const site = guardSite();
+  const before = { ...process.env };
+  const fault = faultEnvironment(context, { match: 'data/logs.db', operations: ['read'], action: 5, count: 1_000_000 });
+  const run = site.run(async () => {
+    // Only for processes that are started from now on; those that idle end after a second.
+    await setTimeout(1300);
+    Object.assign(process.env, fault);
+  });
+  await expect(run).rejects.toMatchObject({ code: 'io' });
+  for (const name of Object.keys(fault)) Reflect.deleteProperty(process.env, name);
+  Object.assign(process.env, before);
+  expect(site.audit()).toMatchObject([{ row: 'R4', do: 'stop-writing' }]);
+  expect(site.history.openIncident('logs')).toMatchObject({ row: 'R4' });
+  expect(site.rows()).toBe(300);
+});
+
+describe('an index that differs from its table', () => {
+  test('as the newest backup confirms: R10a, repaired and proven, and the run goes on', async () => {
+    const site = guardSite();
+    expect((await site.run()).outcome).toBe('succeeded');
+    flush(site);
+    swapIndexEntries(site.database, 'idx_timestamp');
+    expect(site.sql('PRAGMA integrity_check')).not.toBe('ok');
+    const result = await site.run();
+    expect(result).toMatchObject({
+      outcome: 'repaired',
+      facts: { repaired: ['idx_timestamp'], execution: { rebuilt: 1 } },
+    });
+    expect(site.sql('PRAGMA integrity_check')).toBe('ok');
+    expect(site.audit().map((line) => line.row)).toEqual(['R1', 'R10a', 'R1']);
+    expect(site.history.openIncident('logs')).toBeUndefined();
+    expect(quarantined(site)).toHaveLength(1);
+  });
+
+  test('when the value in the table is the damaged one: R7, not blessed by REINDEX', async () => {
+    const site = guardSite();
+    site.sql(`UPDATE logs SET severity = 'zzzfirstzzz' WHERE rowid = 7`);
+    expect((await site.run()).outcome).toBe('succeeded');
+    flush(site);
+    flipInTable(site.database, 'zzzfirstzzz');
+    const before = fs.readFileSync(site.database);
+    await expect(site.run()).rejects.toMatchObject({
+      code: 'damaged',
+      message: expect.stringContaining('not repaired') as unknown,
+    });
+    expect(fs.readFileSync(site.database).equals(before)).toBe(true);
+  });
+
+  test('and no backup to ask: R7', async () => {
+    const site = guardSite();
+    swapIndexEntries(site.database, 'idx_timestamp');
+    await expect(site.run()).rejects.toThrow('there is no verified backup to compare with');
+    expect(site.audit()).toMatchObject([{ row: 'R7' }]);
+  });
+});
+
+test('what fails in the rehearsal never touches the live database', async () => {
+  const site = guardSite();
+  const rehearse = async (copy: string): Promise<never> => {
+    zeroPages(copy, 20, 3);
+    await Promise.reject(new Error('as a rewrite that fails'));
+    throw new Error('unreachable');
+  };
+  const execute = (): Promise<never> => Promise.reject(new Error('must not be called'));
+  await expect(site.run(undefined, { rehearse: true }, { rehearse, execute })).rejects.toThrow(
+    'as a rewrite that fails',
+  );
+  expect(site.audit()).toEqual([]);
+  expect(site.history.unfinishedGuards(() => false)).toEqual([]);
+});
+
+test('a job that fails every day does not fill the disk: two backups of its kind stay', async () => {
+  const site = guardSite();
+  const execute = (): Promise<never> => Promise.reject(new Error('fails'));
+  for (let day = 1; day <= 4; day++) await expect(site.run(undefined, undefined, { execute })).rejects.toThrow('fails');
+  expect(backupsIn(site.backupDirectory)).toHaveLength(2);
+  expect(site.audit().map((line) => line.row)).toEqual(['R1', 'R1', 'R1', 'R1']);
+});
+
+test('without pre_backup nothing is stored, and damage is held', async () => {
+  const site = guardSite();
+  const result = await site.run(() => damageFrom(site, '20', '3'), { preBackup: false });
+  expect(result).toMatchObject({ outcome: 'held', facts: { guard: { row: 'R11', backup: null } } });
+  expect(backupsIn(site.backupDirectory)).toEqual([]);
+});
+
+describe('the executing process dies', () => {
+  const dies = async (site: GuardSite): Promise<never> => {
+    await site.context.session.renew();
+    throw new JobError('crashed', 'the child process was ended by SIGKILL');
+  };
+
+  test('and the database is sound: R1, failed, nothing restored', async () => {
+    const site = guardSite();
+    await expect(site.run(undefined, undefined, { execute: () => dies(site) })).rejects.toMatchObject({
+      code: 'crashed',
+    });
+    expect(site.audit()).toMatchObject([{ row: 'R1', outcome: 'failed' }]);
+    expect(site.history.openIncident('logs')).toBeUndefined();
+  });
+
+  test('and the database is damaged: the second monitor says that nobody committed, and it is restored', async () => {
+    const site = guardSite();
+    const execute = async (): Promise<never> => {
+      damageFrom(site, '20', '3');
+      return await dies(site);
+    };
+    const result = await site.run(undefined, undefined, { execute });
+    expect(result).toMatchObject({ outcome: 'restored', facts: { guard: { row: 'R11', committed: 'none' } } });
+    expect(site.rows()).toBe(300);
+  });
+});
+
+describe('a run that was cut off', () => {
+  test('before its intent: only ended; after it, and sound: settled and recorded', async () => {
+    const site = guardSite();
+    const at = new Date();
+    site.history.guardBegun({ runId: 'weekly-0', database: 'logs', operation: 'vacuum', at });
+    expect(await site.settle()).toEqual([null]);
+    const id = site.history.guardBegun({ runId: 'weekly-0', database: 'logs', operation: 'vacuum', at });
+    intendedAs(site, id);
+    expect(await site.settle()).toMatchObject([{ outcome: 'succeeded' }]);
+    expect(site.audit()).toMatchObject([{ row: 'R1', do: 'nothing' }]);
+    expect(await site.settle()).toEqual([]);
+  });
+
+  test('after its intent, and damaged: R12, held, never restored', async () => {
+    const site = guardSite();
+    expect((await site.run()).outcome).toBe('succeeded');
+    const id = site.history.guardBegun({ runId: 'weekly-0', database: 'logs', operation: 'vacuum', at: new Date() });
+    intendedAs(site, id);
+    flush(site);
+    zeroPages(site.database, 20, 3);
+    // The next guarded run settles it first, too.
+    await expect(site.run()).rejects.toThrow(/waits since .* for somebody to look at it/);
+    expect(site.audit().at(-1)).toMatchObject({ row: 'R12', do: 'hold' });
+    expect(await site.settle()).toEqual([]);
+    expect(site.history.openIncident('logs')).toMatchObject({ row: 'R12' });
+  });
+});
+
+function intendedAs(site: GuardSite, id: number): void {
+  const [first] = site.history.guardedRuns('weekly-1');
+  const { dev, ino, size } = fs.statSync(site.database);
+  const schemaSha256 = first?.intent?.['schemaSha256'] ?? schemaOf(site);
+  const backup = backupsIn(site.backupDirectory)[0]?.replace(/\.db$/, '') ?? null;
+  const facts = { path: site.database, device: dev, inode: ino, sizes: [size], schemaSha256, backup };
+  site.history.guardIntent(id, { deed: 'vacuum', facts });
+}
+
+/** As src/sqlite/schema.ts has it. */
+function schemaOf(site: GuardSite): string {
+  return execFileSync(process.execPath, [
+    '--input-type=module',
+    '-e',
+    `import { openOwn } from ${JSON.stringify(new URL('../../dist/sqlite/own.js', import.meta.url).href)};
+     import { schemaSha256 } from ${JSON.stringify(new URL('../../dist/sqlite/schema.js', import.meta.url).href)};
+     process.stdout.write(schemaSha256(openOwn(${JSON.stringify(site.database)})));`,
+  ]).toString();
+}
+
+const backupsIn = (directory: string): string[] => fs.readdirSync(directory).filter((name) => name.endsWith('.db'));
+
+function quarantined({ stateDirectory }: GuardSite): string[] {
+  const directory = path.join(stateDirectory, 'quarantine');
+  return fs.existsSync(directory) ? fs.readdirSync(directory) : [];
+}
+
+/** In WAL mode pages may be in the log only: a checkpoint puts them into the file; a passive one is no commit. */
+function flush({ sql }: GuardSite): void {
+  sql('PRAGMA wal_checkpoint(PASSIVE)');
+}
+
+/** Zeros pages in another process: this one may have connections to the file, and closing it would drop their locks. */
+function damageFrom(site: GuardSite, first: string, count: string): void {
+  flush(site);
+  const seek = String(Number(first) - 1);
+  execFileSync(
+    'dd',
+    ['if=/dev/zero', `of=${site.database}`, 'bs=4096', `seek=${seek}`, `count=${count}`, 'conv=notrunc'],
+    {
+      stdio: 'ignore',
+    },
+  );
+}
+
+/** One cell fewer in the page's header: the row is there, and nothing says so. VACUUM then forgets it without a word. */
+function forgetLastRow(file: string, page: number): void {
+  const descriptor = fs.openSync(file, 'r+');
+  const at = (page - 1) * 4096 + 3;
+  const cells = Buffer.alloc(2);
+  fs.readSync(descriptor, cells, 0, 2, at);
+  cells.writeUInt16BE(cells.readUInt16BE(0) - 1, 0);
+  fs.writeSync(descriptor, cells, 0, 2, at);
+  fs.closeSync(descriptor);
+}
+
+/** The first of the two places where a word stands that an index holds, too: its table's, which was made first. */
+function flipInTable(file: string, word: string): void {
+  const bytes = fs.readFileSync(file);
+  const places: number[] = [];
+  for (let at = bytes.indexOf(word); at !== -1; at = bytes.indexOf(word, at + 1)) places.push(at);
+  const table = places.find((at) => bytes.readUInt8(Math.floor(at / 4096) * 4096) === 13);
+  if (table === undefined) throw new Error(`${word} stands in no table`);
+  const descriptor = fs.openSync(file, 'r+');
+  fs.writeSync(descriptor, Buffer.from('Z'), 0, 1, table);
+  fs.closeSync(descriptor);
+}
