@@ -91,6 +91,13 @@ describe.each(['wal', 'delete'] as const)('in %s mode', (journalMode) => {
   });
 });
 
+test('an application that is upgraded meanwhile, and changes its schema, is no damage', async () => {
+  const site = guardSite();
+  const result = await site.run(() => void site.sql('ALTER TABLE logs ADD COLUMN later TEXT'));
+  expect(result).toMatchObject({ outcome: 'succeeded', facts: { guard: { row: 'R1', committed: 'some' } } });
+  expect(site.history.openIncident('logs')).toBeUndefined();
+});
+
 test('rows that the rewrite itself has lost, and nobody committed: damage, restored', async () => {
   const site = guardSite();
   site.sql('CREATE TABLE plain (id INTEGER PRIMARY KEY, word TEXT)', `INSERT INTO plain (word) VALUES ('a'), ('b')`);
