@@ -74,10 +74,7 @@ export async function seal({ context }: Guarded, located: Located, copy: Copy, p
   const sealed = all.find((backup) => backup.stem === stem);
   if (sealed === undefined)
     throw new JobError('io', `backup ${path} was published and is not there: the storage is failing`);
-  const released = all
-    .filter(({ manifest: of, pinned }) => of.pre_operation === true && !pinned)
-    .slice(0, -preBackupsKept)
-    .map((backup) => backup.stem);
+  const released = dispensable(all, stem, context.past.badBackups(target.name));
   if (released.length > 0) {
     try {
       record.intent(target.name, { at: now(), deed: 'prune', facts: { stems: released } });
@@ -87,6 +84,15 @@ export async function seal({ context }: Guarded, located: Located, copy: Copy, p
     }
   }
   return sealed;
+}
+
+/** All of its kind but the one just sealed, whatever the clock says of the others, and the newest that are good beside it. */
+function dispensable(all: readonly Backup[], sealed: string, bad: ReadonlySet<string>): string[] {
+  const others = all.filter(
+    ({ stem, manifest, pinned }) => manifest.pre_operation === true && !pinned && stem !== sealed,
+  );
+  const kept = others.filter(({ stem, intact }) => intact && !bad.has(stem)).slice(-(preBackupsKept - 1));
+  return others.filter((backup) => !kept.includes(backup)).map(({ stem }) => stem);
 }
 
 /**
