@@ -108,6 +108,7 @@ class InPlace {
       this.#record(runId, startedAt, { ...job, duration_ms: Math.round(performance.now() - begun) });
       recorded = true;
       if ('why' in result) throw new JobError('busy', result.why);
+      if (result.ended === 'not-sound') this.#openIncident(runId, job.summary);
       const after = await this.#freshBackup();
       if (options.json === true) printJson(answerOf(result, backup, safety, after));
       else print(...describeResult(result, backup, safety, after));
@@ -243,6 +244,17 @@ class InPlace {
     } finally {
       progress.clear();
       await session.close();
+    }
+  }
+
+  /** Nothing rewrites it, and no backup from before is pruned, until somebody has looked. */
+  #openIncident(runId: string, message: string): void {
+    const { history, log } = this.#parts;
+    const { name } = this.#request.listed.target;
+    try {
+      history.incident({ database: name, runId, row: 'R13', at: new Date(), message });
+    } catch (error) {
+      log.error({ err: toJobError(error), database: name }, 'an incident could not be recorded');
     }
   }
 

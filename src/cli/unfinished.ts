@@ -54,6 +54,8 @@ async function settleOne(
       { database: target.name, restore: state, run_id: runId, summary: message },
       'a restore was found unfinished',
     );
+    if (needsSomebody(state, facts) && history.openIncident(target.name) === undefined)
+      history.incident({ database: target.name, runId, row: 'R13', at: new Date(), message });
     // A guarded run tells its own story.
     if (facts['by'] === 'operator') {
       const finishedAt = new Date();
@@ -66,6 +68,12 @@ async function settleOne(
   } finally {
     await session.close();
   }
+}
+
+/** One that the operator asked for, and that was carried out, is what was asked for. All else is looked at before anything rewrites it. */
+function needsSomebody(state: Aftermath['state'], facts: JobReport['facts']): boolean {
+  if (state === 'restored') return facts['by'] !== 'operator';
+  return state === 'neither' || state === 'unknown';
 }
 
 function jobOf(state: Aftermath['state'], message: string, durationMs: number): Omit<JobReport, 'job' | 'started_at'> {

@@ -12,6 +12,22 @@ import { closeSync, constants, fstatSync, fsyncSync, ftruncateSync, openSync, re
 import { JobError, toFileError } from '../errors.js';
 import { readHeaderFacts } from './header.js';
 
+/** What it held before, and holds since: to put it back when nothing can be restored after all. */
+export interface HeaderBefore {
+  readonly sizeBytes: number;
+  /** The same, when its length was right. */
+  readonly madeBytes: number;
+  /** The first bytes, in base64: what they were, and what was written over them. */
+  readonly was: string;
+  readonly is: string;
+}
+
+export interface PutBackRequest {
+  readonly path: string;
+  readonly identity: { readonly device: number; readonly inode: number };
+  readonly putBack: HeaderBefore;
+}
+
 export interface HealRequest {
   readonly path: string;
   readonly identity: { readonly device: number; readonly inode: number };
@@ -20,34 +36,68 @@ export interface HealRequest {
   readonly journal: 'rollback' | 'wal';
 }
 
-/** @throws JobError `identity-changed` when another file stands there now; `full`, `io`, … */
-export function healHeader({ path, identity, backup, journal }: HealRequest): void {
+/**
+ * @returns what it takes to undo it
+ * @throws JobError `identity-changed` when another file stands there now, or, putting back, others have written to it; `full`, `io`, …
+ */
+export function healHeader(request: HealRequest | PutBackRequest): HeaderBefore {
+  return 'putBack' in request ? putBack(request) : heal(request);
+}
+
+function heal({ path, identity, backup, journal }: HealRequest): HeaderBefore {
   try {
     const header = readFirst(backup, 100);
     const facts = readHeaderFacts(header);
     if (facts === null) throw new JobError('backup-damaged', `${backup} has no database header`);
-    const fd = openSync(path, constants.O_RDWR | constants.O_NOFOLLOW | constants.O_NONBLOCK);
+    const { fd, sizeBytes } = openSame(path, identity);
     try {
-      const stat = fstatSync(fd);
-      if (!stat.isFile() || stat.ino !== identity.inode || stat.dev !== identity.device)
-        throw new JobError(
-          'identity-changed',
-          `${path} was replaced by another file meanwhile: nothing was done to it`,
-        );
-      const pages = Math.max(1, Math.ceil(stat.size / facts.pageSize));
-      ftruncateSync(fd, pages * facts.pageSize);
       const page = Buffer.alloc(108);
-      readSync(fd, page, 0, page.length, 0);
+      const was = Buffer.from(page.subarray(0, readSync(fd, page, 0, page.length, 0)));
+      // Only where it must be: an application's checkpoint may make the file longer at any moment.
+      const madeBytes = Math.max(1, Math.ceil(sizeBytes / facts.pageSize)) * facts.pageSize;
+      if (madeBytes !== sizeBytes) ftruncateSync(fd, madeBytes);
       healed(header, journal).copy(page);
       if (!isTree(page.readUInt8(100))) emptyLeaf(facts.pageSize).copy(page, 100);
       writeSync(fd, page, 0, page.length, 0);
       fsyncSync(fd);
+      return { sizeBytes, madeBytes, was: was.toString('base64'), is: page.toString('base64') };
     } finally {
       closeSync(fd);
     }
   } catch (error) {
     throw toFileError(error, `cannot mend the header of ${path}`);
   }
+}
+
+/** Unless others have written to it since: what they wrote stays. */
+function putBack({ path, identity, putBack: before }: PutBackRequest): HeaderBefore {
+  try {
+    const { fd, sizeBytes } = openSame(path, identity);
+    try {
+      const is = Buffer.from(before.is, 'base64');
+      const found = Buffer.alloc(is.length);
+      readSync(fd, found, 0, found.length, 0);
+      if (!found.equals(is))
+        throw new JobError('identity-changed', `the mended header of ${path} was written over by another process`);
+      const was = Buffer.from(before.was, 'base64');
+      writeSync(fd, was, 0, was.length, 0);
+      if (before.madeBytes !== before.sizeBytes && sizeBytes === before.madeBytes) ftruncateSync(fd, before.sizeBytes);
+      fsyncSync(fd);
+      return before;
+    } finally {
+      closeSync(fd);
+    }
+  } catch (error) {
+    throw toFileError(error, `cannot put back the header of ${path}`);
+  }
+}
+
+function openSame(path: string, identity: HealRequest['identity']): { fd: number; sizeBytes: number } {
+  const fd = openSync(path, constants.O_RDWR | constants.O_NOFOLLOW | constants.O_NONBLOCK);
+  const stat = fstatSync(fd);
+  if (stat.isFile() && stat.ino === identity.inode && stat.dev === identity.device) return { fd, sizeBytes: stat.size };
+  closeSync(fd);
+  throw new JobError('identity-changed', `${path} was replaced by another file meanwhile: nothing was done to it`);
 }
 
 /** No size in the header (the file's own counts), no freelist, and a change counter that no cache has seen. */

@@ -18,7 +18,7 @@ export async function lookUnderGuard<Seen>(
   try {
     return await look();
   } catch (error) {
-    const failure = refuseToGoOn(error);
+    const failure = refuseToGoOn(error, context);
     const { target, record, runId, now } = context;
     const check = checkOf(failure);
     // A file that is gone or another one before anything began is an ordinary failure: nobody has proven yet what it should be.

@@ -11,13 +11,15 @@ import type { JobResult } from '../jobs/job.js';
 import type { Located } from '../jobs/locate.js';
 import type { Facts } from '../jobs/outcome.js';
 import { damagedIndexes } from '../sqlite/findings.js';
+import { endBefore } from './before.js';
 import type { Checked } from './check.js';
 import type { Decision, Evidence, Policy } from './decide.js';
+import { failureOf } from './execute.js';
 import { noHooks } from './hooks.js';
-import type { Monitors } from './monitors.js';
+import { closeMonitors, type Monitors } from './monitors.js';
 import { unpackProven } from './proven-backup.js';
 import { quarantineOf } from './quarantine-place.js';
-import { repairIndexes } from './repair.js';
+import { leftAsItWas, repairIndexes } from './repair.js';
 import { restoreInPlace } from './restore-in-place.js';
 import { decideAndRecord, type Guarded, refuseToGoOn } from './run.js';
 import { type SetAside, salvagedRows, setAside } from './set-aside.js';
@@ -48,13 +50,13 @@ export async function carryOut(guarded: Guarded, decision: Decision, facing: Cas
   switch (decision.do) {
     case 'nothing':
       if (decision.outcome === 'succeeded') return resultOf(guarded, decision, facing);
-      throw failureOf(guarded, decision, facing);
+      throw errorOf(guarded, decision, facing);
     case 'retry-later':
     case 'free-and-block':
     case 'stop-writing':
     case 'report-rows':
     case 'disable':
-      throw failureOf(guarded, decision, facing);
+      throw errorOf(guarded, decision, facing);
     case 'alert':
       throw await damageError(guarded.context, facing.checked.findings);
     case 'repair':
@@ -107,7 +109,7 @@ async function saveQuietly(guarded: Guarded, { sealed, checked }: Case): Promise
       },
     });
   } catch (error) {
-    log.error({ err: refuseToGoOn(error) }, 'the damaged files could not be put into quarantine');
+    log.error({ err: refuseToGoOn(error, context) }, 'the damaged files could not be put into quarantine');
     return undefined;
   } finally {
     await discardQuietly(context, unfinished);
@@ -145,7 +147,7 @@ async function restore(guarded: Guarded, decision: Decision, facing: Case): Prom
     notes = 'notes' in done ? [...done.findings.slice(0, 10), ...done.notes] : [done.why];
   } catch (error) {
     result = 'not-done';
-    notes = [refuseToGoOn(error).message];
+    notes = [refuseToGoOn(error, context).message];
   }
   const found = { backup: sealed.stem, quarantine: saved?.directory ?? null, notes: [...notes] };
   const after = decideAndRecord(guarded, { stage: 'restored', row, result }, found);
@@ -155,12 +157,15 @@ async function restore(guarded: Guarded, decision: Decision, facing: Case): Prom
 }
 
 /** The restored state is what there is now; null: no backup of it could be made, and the log says why. */
-async function backUpAtOnce({ context }: Guarded): Promise<string | null> {
+async function backUpAtOnce(guarded: Guarded): Promise<string | null> {
+  const { context } = guarded;
+  // It opens the file without SQLite: in the process of a monitor that would drop the monitor's locks.
+  await closeMonitors(guarded, true);
   try {
     const { facts } = await backupJob.run({ ...context, options: context.allOptions.backup });
     return typeof facts['backup'] === 'string' ? facts['backup'] : null;
   } catch (error) {
-    context.log.error({ err: refuseToGoOn(error) }, 'no backup of the restored database could be made');
+    context.log.error({ err: refuseToGoOn(error, context) }, 'no backup of the restored database could be made');
     return null;
   }
 }
@@ -172,24 +177,32 @@ async function repair(guarded: Guarded, decision: Decision, facing: Case): Promi
   if (located === null || monitors === null || indexes === undefined)
     throw await damageError(context, checked.findings);
   const repaired = await repairIndexes(guarded, located, { indexes, monitors, unfinished, onIntent: () => undefined });
-  if (repaired.checked.check.found === 'sound') {
+  const left = leftAsItWas(repaired);
+  if (left !== undefined) return endBefore(guarded, left);
+  if (repaired.failure === undefined && repaired.checked.check.found === 'sound') {
     const work = { ...facing.work, repaired: [...indexes], backup: repaired.backup, quarantine: repaired.quarantine };
     return resultOf(guarded, decision, { ...facing, work });
   }
   const evidence: After = {
     ...facing.evidence,
+    ...(repaired.failure === undefined
+      ? {}
+      : { operation: { ended: 'failed', cause: failureOf(repaired.failure.code) } as const }),
     check: repaired.checked.check,
     committed: repaired.checked.committed.committed,
+    witness: repaired.checked.committed.witness !== null,
   };
   const found = { findings: repaired.checked.findings.slice(0, 10), repaired: [...indexes] };
   // Not a second time: what REINDEX did not mend is damage.
   const check = evidence.check.found === 'indexes-only' ? ({ found: 'damaged' } as const) : evidence.check;
   const again = decideAndRecord(guarded, { ...evidence, check }, found);
-  return await carryOut(guarded, again, { ...facing, checked: repaired.checked, evidence: { ...evidence, check } });
+  const failure = repaired.failure ?? facing.failure;
+  const { checked: seen } = repaired;
+  return await carryOut(guarded, again, { ...facing, failure, checked: seen, evidence: { ...evidence, check } });
 }
 
 /** The error of a run that failed and changed nothing for the worse: the operation's own words, and what follows. */
-function failureOf({ located }: Guarded, decision: Decision, { failure, checked }: Case): JobError {
+function errorOf({ located }: Guarded, decision: Decision, { failure, checked }: Case): JobError {
   const code: JobErrorCode = codeOf(decision, failure);
   const what = failure?.message ?? checked.findings[0] ?? located.path;
   return new JobError(
@@ -208,7 +221,7 @@ function codeOf(decision: Decision, failure: JobError | undefined): JobErrorCode
   return decision.row === 'R3' ? 'permission' : 'refused';
 }
 
-function resultOf({ context, operation }: Guarded, decision: Decision, facing: Case): JobResult {
+export function resultOf({ context, operation }: Guarded, decision: Decision, facing: Case): JobResult {
   const { sealed, checked, saved, work } = facing;
   const { row, outcome, why } = decision;
   const guard: Facts = {

@@ -17,6 +17,8 @@ import { type Guarded, refuseToGoOn } from './run.js';
 export interface Expected {
   readonly schemaSha256: string;
   readonly tables: Readonly<Record<string, number>>;
+  /** Where only their names are to be compared. */
+  readonly tableNames?: readonly string[];
   /** Lengths that the file has had since: any of them is no sign of another file. */
   readonly sizes: readonly number[];
 }
@@ -34,13 +36,17 @@ type Look =
   | { readonly kind: 'bad'; readonly as: 'damaged' | 'not-a-database'; readonly findings: readonly string[] }
   | { readonly kind: 'else'; readonly check: Check; readonly findings: readonly string[] };
 
-/** @param monitors null: there are none, and what others committed cannot be known */
+/**
+ * @param monitors null: there are none, and what others committed cannot be known
+ * @param storageFails then it is not settled either: that would write
+ */
 export async function settleAndCheck(
   guarded: Guarded,
   expected: Expected,
   monitors: Monitors | null,
+  storageFails = false,
 ): Promise<Checked> {
-  await settleFile(guarded);
+  if (!storageFails) await settleFile(guarded);
   const first = await lookAfresh(guarded);
   // Read after the look: when nobody has committed by now, nobody had when the rows were counted.
   const committed = await committedBy(guarded, monitors);
@@ -64,7 +70,7 @@ async function settleFile(guarded: Guarded): Promise<void> {
     if (seen?.inode === located.inode && seen.device === located.device && seen.sizeBytes > 0)
       await fresh.call('settle', { path: located.path, identity: located });
   } catch (error) {
-    context.log.warn({ reason: refuseToGoOn(error).message }, 'the database could not be settled');
+    context.log.warn({ reason: refuseToGoOn(error, context).message }, 'the database could not be settled');
   } finally {
     await fresh.close();
   }
@@ -89,7 +95,7 @@ async function lookAfresh({ context, located }: Guarded): Promise<Seen> {
     sizeBytes = seen.sizeBytes;
     return { examined: await fresh.call('examine', { path, identity: located }) };
   } catch (error) {
-    const { code, message } = refuseToGoOn(error);
+    const { code, message } = refuseToGoOn(error, context);
     return { failed: code, message, sizeBytes };
   } finally {
     await fresh.close();
@@ -109,10 +115,19 @@ function judge(seen: Seen, expected: Expected, { committed }: Pick<Committed, 'c
     ...(committed !== 'none' || tables === null || sameRows(tables, expected.tables)
       ? []
       : [lostRows(tables, expected.tables)]),
+    // No upgrade takes every table away.
+    ...(committed === 'none' || tables === null || keepsAnyTable(tables, expected)
+      ? []
+      : ['none of the tables it had before is there any more']),
   ];
   if (bad.length > 0) return { kind: 'bad', as: 'damaged', findings: bad };
   if (findings.unreadable.length > 0) return { kind: 'else', check: { found: 'io' }, findings: findings.unreadable };
   return { kind: 'sound' };
+}
+
+function keepsAnyTable(found: Readonly<Record<string, number>>, { tables, tableNames }: Expected): boolean {
+  const before = (tableNames ?? Object.keys(tables)).filter((name) => !name.startsWith('sqlite_'));
+  return before.length === 0 || before.some((name) => Object.hasOwn(found, name));
 }
 
 function judgeFailure(code: JobErrorCode, message: string): Look {
@@ -129,6 +144,7 @@ function judgeFailure(code: JobErrorCode, message: string): Look {
     case 'missing':
       return other({ found: 'elsewhere' });
     case 'busy':
+    case 'timed-out':
       return other({ found: 'unreadable', because: 'busy' });
     default:
       return other({ found: 'unreadable', because: 'no-means' });
@@ -182,7 +198,7 @@ async function readRaw({
     });
     return undefined;
   } catch (error) {
-    const { code, message } = refuseToGoOn(error);
+    const { code, message } = refuseToGoOn(error, context);
     return { io: code === 'io', message };
   } finally {
     await fresh.close();
@@ -214,7 +230,7 @@ async function confirmOnCopy(
     const { agreed, why } = await agreementOf(context, copy, indexes);
     return { check: { found: 'indexes-only', agreed }, findings: [...findings, why] };
   } catch (error) {
-    const { code, message } = refuseToGoOn(error);
+    const { code, message } = refuseToGoOn(error, context);
     if (code === 'damaged' || code === 'not-a-database') return undefined;
     log.warn({ reason: message }, 'the damage could not be confirmed on a copy');
     const check: Check = { found: code === 'io' ? 'io' : 'contradictory' };

@@ -54,6 +54,8 @@ export type Evidence =
       readonly baseline: Baseline;
       /** Whether anybody else has committed since before the backup was taken. */
       readonly committed: 'none' | 'some' | 'not-provable';
+      /** Whether a monitor lives that can be asked once more under the lock of a restore. */
+      readonly witness: boolean;
       readonly policy: Policy;
       /** Whether this database was restored by the guard in the last seven days. */
       readonly restoredLately: boolean;
@@ -173,7 +175,7 @@ function decideSound(cause: OperationFailure | undefined): Decision {
 
 type Damage = Extract<Check, { readonly found: 'not-a-database' | 'indexes-only' | 'damaged' }>;
 
-function decideDamaged({ baseline, committed, policy, restoredLately }: After, check: Damage): Decision {
+function decideDamaged({ baseline, committed, witness, policy, restoredLately }: After, check: Damage): Decision {
   if (check.found === 'indexes-only' && check.agreed) return repairable;
   if (baseline.known !== 'sound') return oldDamage;
   if (check.found === 'not-a-database' && !check.sameLength) return encrypted;
@@ -192,6 +194,7 @@ function decideDamaged({ baseline, committed, policy, restoredLately }: After, c
     const why = 'damaged again within 7 days of an automatic restore: somebody must look at the storage first';
     return { row: 'R13', do: 'stop', outcome: 'held', why };
   }
+  if (!witness) return { ...hold('no monitor is left to ask once more under its lock'), row: 'R12' };
   if (row === 'R12' && policy.onDamage === 'restore_lossy' && policy.saved !== 'yes') {
     if (policy.saved === 'failed') return hold('what would be lost could not be put in safety first');
     return { row, do: 'save', outcome: 'held', why: `damaged, and ${lost}: put in safety before it is restored` };

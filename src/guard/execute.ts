@@ -14,7 +14,7 @@ export async function execute(guarded: Guarded, rewrite: Rewrite): Promise<Execu
     await lookOnceMore(guarded);
     return { operation: { ended: 'done' }, work: await rewrite.execute() };
   } catch (error) {
-    const failure = stoppedByItsDeadline(error) ?? refuseToGoOn(error);
+    const failure = stoppedByItsDeadline(error) ?? refuseToGoOn(error, guarded.context);
     return { operation: { ended: 'failed', cause: failureOf(failure.code) }, failure };
   }
 }
@@ -35,7 +35,7 @@ async function lookOnceMore({ context, located }: Guarded): Promise<void> {
 }
 
 /** The operation's own deadline, not the run's: the children of a run that is over answer nothing any more, as the next step shows. */
-function stoppedByItsDeadline(error: unknown): JobError | undefined {
+export function stoppedByItsDeadline(error: unknown): JobError | undefined {
   return error instanceof JobError && error.code === 'timed-out' ? error : undefined;
 }
 

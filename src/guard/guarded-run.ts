@@ -6,7 +6,7 @@
  * Killed before the intent is recorded, nothing was changed, and unfinished copies are swept. Killed after it, SQLite rolls the rewrite
  * back or has it done; the next start settles and checks (unfinished.ts).
  */
-import { JobError } from '../errors.js';
+import { JobError, toJobError } from '../errors.js';
 import { damageError, secondLook, speaksOfDamage } from '../jobs/confirm.js';
 import { discardQuietly } from '../jobs/copy.js';
 import type { JobContext, JobResult } from '../jobs/job.js';
@@ -20,10 +20,10 @@ import { endBefore } from './before.js';
 import { type After, type Case, carryOut } from './carry-out.js';
 import { settleAndCheck } from './check.js';
 import type { Check, Policy } from './decide.js';
-import { execute } from './execute.js';
+import { execute, failureOf } from './execute.js';
 import { closeMonitors, type Monitors, openMonitors } from './monitors.js';
 import { preflight } from './preflight.js';
-import { repairIndexes } from './repair.js';
+import { leftAsItWas, type Repaired, repairIndexes } from './repair.js';
 import type { GuardRules, OnDamage, Rewrite } from './rewrite.js';
 import { decideAndRecord, type Guarded, isStop, refuseToGoOn } from './run.js';
 import { settleUnfinished } from './unfinished.js';
@@ -62,13 +62,18 @@ export async function guardedRun(
   const guarded: Guarded = { context, located, operation, id };
   const progress: Progress = { intended: false, unfinished: [], repaired: [] };
   let cutOff = false;
+  // A failing storage, and what waits for somebody to look at it: not even a log is written back.
+  let leaveAlone = false;
   try {
-    return await carryThrough(guarded, { located, rewrite, rules, progress });
+    const result = await carryThrough(guarded, { located, rewrite, rules, progress });
+    leaveAlone = result.outcome === 'held' || result.outcome === 'restored';
+    return result;
   } catch (error) {
-    cutOff = progress.intended && isStop(error);
+    cutOff = progress.intended && isStop(error, context);
+    leaveAlone ||= toJobError(error).code === 'io';
     throw error;
   } finally {
-    await closeMonitors(guarded, !progress.intended);
+    await closeMonitors(guarded, leaveAlone || !progress.intended);
     await discardQuietly(context, progress.unfinished);
     if (!cutOff) record.guardEnded(id, now());
   }
@@ -96,18 +101,20 @@ async function carryThrough(guarded: Guarded, request: Request): Promise<JobResu
   record.guardIntent(id, { deed: rewrite.operation, facts: intentOf(located, before, sealed?.stem ?? null, rules) });
   progress.intended = true;
   const executed = await execute(guarded, rewrite);
-  const length = await session.call('look', { path: located.path }).catch(refuseToGoOn);
+  const length = await session
+    .call('look', { path: located.path })
+    .catch((error: unknown) => refuseToGoOn(error, context));
   const sizes = [located.sizeBytes, ...(length !== null && 'sizeBytes' in length ? [length.sizeBytes] : [])];
   const expected = { schemaSha256: proof.schemaSha256, tables: proof.tables, sizes };
-  const checked = await settleAndCheck(guarded, expected, monitors);
-
   const failure = 'failure' in executed ? executed.failure : undefined;
+  const checked = await settleAndCheck(guarded, expected, monitors, failure?.code === 'io');
   const evidence: After = {
     stage: 'after',
     operation: executed.operation,
     check: checked.check,
     baseline: { known: 'sound', sealed: sealed !== null },
     committed: checked.committed.committed,
+    witness: checked.committed.witness !== null,
     policy: policyOf(rules.onDamage),
     restoredLately: restoredLately(context),
   };
@@ -155,7 +162,7 @@ async function lookBefore(guarded: Guarded, request: Request): Promise<Before | 
     monitors = await openMonitors(guarded);
     looked = await takeBaseline(guarded, located, progress.unfinished);
   } catch (error) {
-    const failure = refuseToGoOn(error);
+    const failure = refuseToGoOn(error, context);
     const confirmed =
       context.notes.damage ??
       (speaksOfDamage(failure.code, located) ? await secondLook(context, located, failure) : failure);
@@ -181,10 +188,46 @@ async function lookBefore(guarded: Guarded, request: Request): Promise<Before | 
     progress.intended = true;
   };
   const repair = { indexes, monitors, unfinished: progress.unfinished, onIntent };
-  const { checked } = await repairIndexes(guarded, located, repair);
+  const repaired = await repairIndexes(guarded, located, repair);
+  if (repaired.failure !== undefined) return { ended: await endRepair(guarded, repaired, repaired.failure, monitors) };
+  const { checked } = repaired;
   if (checked.check.found !== 'sound') throw await damageError(context, checked.findings);
   progress.repaired = indexes;
   return await lookBefore(guarded, request);
+}
+
+/** The live REINDEX has failed: what was found since decides, and nothing from before may be restored, which was not sound either. */
+async function endRepair(
+  guarded: Guarded,
+  repaired: Repaired,
+  failure: JobError,
+  monitors: Monitors,
+): Promise<JobResult> {
+  const left = leftAsItWas(repaired);
+  if (left !== undefined) return endBefore(guarded, left);
+  const { checked, backup } = repaired;
+  const evidence: After = {
+    stage: 'after',
+    operation: { ended: 'failed', cause: failureOf(failure.code) },
+    check: checked.check,
+    baseline: { known: 'not-sound' },
+    committed: checked.committed.committed,
+    witness: checked.committed.witness !== null,
+    policy: { onDamage: 'report' },
+    restoredLately: restoredLately(guarded.context),
+  };
+  const found = { findings: checked.findings.slice(0, 10), failure: `${failure.code}: ${failure.message}`, backup };
+  const facing: Case = {
+    evidence,
+    checked,
+    sealed: null,
+    failure,
+    work: { backup },
+    monitors,
+    located: null,
+    unfinished: [],
+  };
+  return await carryOut(guarded, decideAndRecord(guarded, evidence, found), facing);
 }
 
 function intentOf(

@@ -11,7 +11,7 @@ export const noHooks: RestoreHooks = { beforeRestore: null, afterRestore: null, 
 
 /**
  * @param facts for its environment: `DEBUGGLE_MAINTENANCE_DATABASE` and the like
- * @throws JobError `refused` when it cannot be started or ends with another code than 0; `timed-out`
+ * @throws JobError `refused` when it cannot be started, ends with another code than 0, or not in time: `timed-out` would be the run's own end
  */
 export async function runHook(
   name: 'before_restore' | 'after_restore',
@@ -30,7 +30,7 @@ export async function runHook(
     });
     const deadline = setTimeout(() => {
       if (child.pid !== undefined) killGroup(child.pid);
-      reject(new JobError('timed-out', `hook ${name} (${program}) was stopped after ${formatDuration(timeoutMs)}`));
+      reject(new JobError('refused', `hook ${name} (${program}) was stopped after ${formatDuration(timeoutMs)}`));
     }, timeoutMs);
     const end = (why: string | undefined): void => {
       clearTimeout(deadline);

@@ -29,30 +29,32 @@ export async function openMonitors({ context, located }: Guarded): Promise<Monit
 /** M1, while it lives: M2 has seen M1's own commits, and must read the file anew after each. */
 export async function readCommitted({ context }: Guarded, before: Monitors): Promise<Committed> {
   const { session, beside } = context;
-  const executor = await orNull(session.call('readMonitor', undefined));
+  const executor = await orNull(context, session.call('readMonitor', undefined));
   if (executor !== null) {
     const committed = executor === before.executor ? 'none' : 'some';
     return { committed, witness: { monitor: 'executor', dataVersion: executor } };
   }
-  const witness = await orNull(beside.call('readMonitor', undefined));
+  const witness = await orNull(context, beside.call('readMonitor', undefined));
   if (witness === null) return { committed: 'not-provable', witness };
   const committed = witness === before.witness ? 'none' : 'not-provable';
   return { committed, witness: { monitor: 'witness', dataVersion: witness } };
 }
 
 /** An error proves nothing. */
-async function orNull(reading: Promise<MonitorReading>): Promise<number | null> {
+async function orNull(context: Guarded['context'], reading: Promise<MonitorReading>): Promise<number | null> {
   try {
     return (await reading).dataVersion;
   } catch (error) {
-    refuseToGoOn(error);
+    refuseToGoOn(error, context);
     return null;
   }
 }
 
 /**
- * @param untouched whether nothing has been written: then M1's process is ended instead of its connection closed, which as the last one
- *   would write a crashed application's log into the file
+ * Does nothing more where they are closed already.
+ *
+ * @param untouched whether nothing is to be written: then M1's process is ended instead of its connection closed, which as the last one
+ *   would write the log into the file (that of a crashed application; or onto a failing storage; or of a file held for somebody to look at)
  */
 export async function closeMonitors({ context }: Guarded, untouched: boolean): Promise<void> {
   const { session, beside, log } = context;

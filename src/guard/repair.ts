@@ -9,13 +9,16 @@ import { takeCopy } from '../jobs/copy.js';
 import type { Located } from '../jobs/locate.js';
 import { seal } from './baseline.js';
 import { type Checked, settleAndCheck } from './check.js';
+import { stoppedByItsDeadline } from './execute.js';
 import type { Monitors } from './monitors.js';
 import { sameRows } from './proven-backup.js';
 import { quarantineOf } from './quarantine-place.js';
-import type { Guarded } from './run.js';
+import { type Guarded, refuseToGoOn } from './run.js';
 import { setAside } from './set-aside.js';
 
 export interface Repaired {
+  /** Why the live REINDEX failed, if it did: then the indexes that it had not come to are as they were. */
+  readonly failure: JobError | undefined;
   readonly checked: Checked;
   readonly backup: string;
   readonly quarantine: string;
@@ -77,7 +80,23 @@ export async function repairIndexes(
     },
   });
   onIntent();
-  await session.call('rebuildIndexes', { copy: null, indexes });
+  const failure = await rebuildLive(guarded, indexes);
   const expected = { schemaSha256: proof.schemaSha256, tables: proof.tables, sizes: [located.sizeBytes] };
-  return { checked: await settleAndCheck(guarded, expected, monitors), backup: stem, quarantine: directory };
+  const checked = await settleAndCheck(guarded, expected, monitors, failure?.code === 'io');
+  return { failure, checked, backup: stem, quarantine: directory };
+}
+
+/** Whatever becomes of it, the database is settled and checked. @throws JobError only when the run is being stopped */
+async function rebuildLive({ context }: Guarded, indexes: readonly string[]): Promise<JobError | undefined> {
+  try {
+    await context.session.call('rebuildIndexes', { copy: null, indexes });
+    return undefined;
+  } catch (error) {
+    return stoppedByItsDeadline(error) ?? refuseToGoOn(error, context);
+  }
+}
+
+/** The failure to end with: the indexes could not be rebuilt, and are all that is wrong, as before. That is no reason for a restore. */
+export function leftAsItWas({ failure, checked }: Repaired): JobError | undefined {
+  return checked.check.found === 'indexes-only' ? failure : undefined;
 }

@@ -13,6 +13,7 @@
 import { dirname } from 'node:path';
 import { JobError, type JobErrorCode, toJobError } from '../errors.js';
 import type { Destination } from '../files/destination.js';
+import type { HeaderBefore } from '../files/heal-header.js';
 import { partialPath } from '../files/names.js';
 import type { JobContext, Recorder, RestoreHooks } from '../jobs/job.js';
 import type { Facts } from '../jobs/outcome.js';
@@ -22,6 +23,7 @@ import { compactUtc } from '../units.js';
 import { runHook } from './hooks.js';
 import { type ProvenBackup, type StoredBackup, sameRows, unpackProven } from './proven-backup.js';
 import { nothingTried, type Tried, wayIn } from './restore-plan.js';
+import { isStop } from './run.js';
 import { type SetAside, salvagedRows, setAside } from './set-aside.js';
 
 export type RestoreContext = Pick<
@@ -82,13 +84,17 @@ export async function restoreInPlace(context: RestoreContext, request: RestoreRe
         await runHook('before_restore', hooks.beforeRestore, { timeoutMs: hooks.timeoutMs, facts: hookFacts(context) });
     } catch (error) {
       end('nothing was changed: a hook failed');
+      // It may have stopped the application before it failed.
+      await runAfterHook(context, request, 'unchanged');
       throw error;
     }
-    const work: Work = { context, request, files, backup, unfinished, written: false };
+    const work: Work = { context, request, files, backup, unfinished, written: false, healed: null };
     try {
       const saved = request.saved ?? (await quarantineFirst(context, request, backup));
       const live = await carryOut(work);
       if (live === 'moved' || live === 'no-lock') {
+        const failure = await putBack(work);
+        if (failure !== undefined) throw failure;
         end('unchanged');
         await runAfterHook(context, request, 'unchanged');
         return { ended: live, saved, why: whyNot(live, request) };
@@ -98,10 +104,11 @@ export async function restoreInPlace(context: RestoreContext, request: RestoreRe
       end(result.ended === 'sound' ? 'restored' : 'restored, and not sound');
       return await afterwards(context, request, result);
     } catch (error) {
+      const failure = await putBack(work);
       // Else the restore stays unfinished: the next start looks at what became of it.
       if (!work.written) end('unchanged');
       await runAfterHook(context, request, work.written ? 'unknown' : 'unchanged');
-      throw error;
+      throw failure ?? error;
     }
   } finally {
     await session.call('discard', { paths: unfinished }).catch((error: unknown) => {
@@ -162,8 +169,10 @@ interface Work {
   readonly backup: ProvenBackup;
   /** Grows by what is made on the way. */
   readonly unfinished: string[];
-  /** Whether the database may be another than before. */
+  /** Whether the database may be another than before: more than a mended header that can be put back. */
   written: boolean;
+  /** The mended header, until the backup is written over it. */
+  healed: { readonly identity: Identity; readonly before: HeaderBefore } | null;
 }
 
 /** The ways in, from the gentlest on: each look at the file decides the next. */
@@ -178,9 +187,8 @@ async function carryOut(work: Work): Promise<RestoredLive | 'moved' | 'no-lock'>
     refuseChanged(destination, request.into.identity);
     const way = wayIn(destination, tried);
     log.debug({ way: way.way }, 'way into the live database');
-    // A file that SQLite cannot open cannot prove that nobody has written to it; its log can, as long as the monitor lives on it.
-    if (way.way === 'rename' && request.unless !== null) return 'moved';
-    if (way.way === 'heal-header' && !(await isProvablyUnmoved(destination, request.unless))) return 'moved';
+    // A file that SQLite cannot open cannot prove that nobody has written to it.
+    if ((way.way === 'rename' || way.way === 'heal-header') && request.unless !== null) return 'moved';
     switch (way.way) {
       case 'refuse':
         throw new JobError('refused', way.why);
@@ -205,18 +213,6 @@ async function carryOut(work: Work): Promise<RestoredLive | 'moved' | 'no-lock'>
         tried = { ...tried, unreadable: true };
       }
     }
-  }
-}
-
-/** Asked once more under the lock: what is mended here is only the header, which is no header any more. */
-async function isProvablyUnmoved({ companions }: Destination, unless: RestoreRequest['unless']): Promise<boolean> {
-  if (unless === null) return true;
-  if ((companions['-wal'] ?? 0) === 0) return false;
-  try {
-    const { dataVersion } = await unless.session.call('readMonitor', undefined);
-    return dataVersion === unless.dataVersion;
-  } catch {
-    return false;
   }
 }
 
@@ -252,9 +248,15 @@ async function tryBackupApi(work: Work, source: string): Promise<RestoredLive | 
       { progress: context.progress },
     );
   } catch (error) {
-    const { code } = toJobError(error);
+    const { code, message } = toJobError(error);
     if (code === 'busy') return 'no-lock';
-    if (code === 'damaged' || code === 'not-a-database') return 'unreadable';
+    // The stored backup was proven: it is the storage that has lost its unpacked copy. Nothing was written.
+    if (code === 'backup-damaged') throw new JobError('io', message, { cause: error });
+    if (code === 'damaged' || code === 'not-a-database') {
+      if (await cannotBeOpened(work)) return 'unreadable';
+      // So the fault is not the destination's, and nothing of it is mended. SQLite has rolled back.
+      throw new JobError('io', `${message}; the database itself can be opened: look at the disk of ${source}`);
+    }
     // So it says when the pages differ: the header it was matched with is not the true one.
     if (code === 'permission' && source !== work.backup.unpacked) return 'unreadable';
     // SQLite has rolled back what it answered for; a process that was ended may have committed before.
@@ -263,18 +265,60 @@ async function tryBackupApi(work: Work, source: string): Promise<RestoredLive | 
   }
 }
 
+/** A fresh look at the database that stands there, by a process of its own. */
+async function cannotBeOpened({ context, request }: Work): Promise<boolean> {
+  const { path, identity } = request.into;
+  if (identity === null) return false;
+  const look = context.secondOpinion();
+  try {
+    await look.renew();
+    return await look.call('schemaVersion', { path, identity }).then(
+      (version) => version === null,
+      (error: unknown) => ['damaged', 'not-a-database'].includes(toJobError(error).code),
+    );
+  } finally {
+    await look.close();
+  }
+}
+
 const rolledBack: ReadonlySet<JobErrorCode> = new Set(['full', 'permission', 'identity-changed', 'refused']);
 
 const journalOf = ({ manifest }: StoredBackup): 'rollback' | 'wal' =>
   manifest.journal_mode === 'wal' ? 'wal' : 'rollback';
 
-async function heal(work: Work, { path, file }: Destination): Promise<void> {
+async function heal(work: Work, { path, file, companions }: Destination): Promise<void> {
   const { context, request, files, backup } = work;
   if (file === null) throw new JobError('missing', `${path} has gone meanwhile: nothing was done`);
   context.log.warn({ path }, 'SQLite cannot open the file: its header is mended first');
   const identity = { device: file.device, inode: file.inode };
+  // What a log holds is part of the database only under a header that says so.
+  const journal = (companions['-wal'] ?? 0) > 0 ? 'wal' : journalOf(request.backup);
   work.written = true;
-  await files.call('healHeader', { path, identity, backup: backup.unpacked, journal: journalOf(request.backup) });
+  const before = await files.call('healHeader', { path, identity, backup: backup.unpacked, journal });
+  work.healed = { identity, before };
+  work.written = false;
+}
+
+/**
+ * A mended header without the backup under it would be taken for an empty database, and written over: the file gets back what it had.
+ *
+ * @returns what to say when it cannot be: the file is neither the old nor the new one, and the restore stays unfinished
+ */
+async function putBack(work: Work): Promise<JobError | undefined> {
+  const { context, request, files, healed } = work;
+  if (healed === null || work.written) return undefined;
+  const { path } = request.into;
+  try {
+    await files.call('healHeader', { path, identity: healed.identity, putBack: healed.before });
+    work.healed = null;
+    return undefined;
+  } catch (error) {
+    work.written = true;
+    const { message } = toJobError(error);
+    context.log.error({ path, reason: message }, 'a mended header could not be put back');
+    const what = `${path} is neither the old database nor the restored one: its header was mended, nothing could be restored, and the header could not be put back (${message}). Stop what uses it, and restore again; the files from before are in quarantine`;
+    return new JobError(isStop(error) ? toJobError(error).code : 'io', what, { cause: error });
+  }
 }
 
 /** Nobody has it open, and SQLite cannot open it: a new file takes its place, the old one keeps another name. */

@@ -61,14 +61,20 @@ export function decideAndRecord(guarded: Guarded, evidence: Evidence, found: Fac
   return decision;
 }
 
-/** The program or the run is being stopped: nothing more can be found out now; what was begun is settled by the next start. */
-export function isStop(thrown: unknown): boolean {
-  return ['interrupted', 'timed-out'].includes(toJobError(thrown).code);
+/**
+ * The program or the run is being stopped: nothing more can be found out now; what was begun is settled by the next start. A single
+ * operation that met its own deadline is no such end; without a context the two cannot be told apart.
+ */
+export function isStop(thrown: unknown, context?: Stoppable): boolean {
+  const { code } = toJobError(thrown);
+  return code === 'interrupted' || (code === 'timed-out' && (context?.stopping() ?? true));
 }
 
+type Stoppable = Pick<JobContext<unknown>, 'stopping'>;
+
 /** What the run is stopped for goes on as it is. */
-export function refuseToGoOn(thrown: unknown): JobError {
+export function refuseToGoOn(thrown: unknown, context?: Stoppable): JobError {
   const error = toJobError(thrown);
-  if (isStop(error)) throw error;
+  if (isStop(error, context)) throw error;
   return error;
 }

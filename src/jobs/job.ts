@@ -78,9 +78,12 @@ export interface Past {
     database: string,
   ): { readonly row: string; readonly at: Date; readonly message: string; readonly runId: string } | undefined;
   /** Guarded runs of this database that did not end: for the holder of its lock, they were cut off. */
-  openGuards(
-    database: string,
-  ): readonly { readonly id: number; readonly operation: string; readonly intent: Facts | null }[];
+  openGuards(database: string): readonly {
+    readonly id: number;
+    readonly operation: string;
+    readonly intent: Facts | null;
+    readonly decisions: readonly { readonly row: string; readonly deed: string }[];
+  }[];
   /** When the guard last set out to restore this database. */
   lastAutomaticRestore(database: string): Date | undefined;
   /** The newest facts of this job on this database, in any schedule, that have this one among them. */

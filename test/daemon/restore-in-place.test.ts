@@ -57,10 +57,12 @@ function contentsOf(file: string): { rows: unknown[]; check: unknown; journalMod
 /** What the backup holds, and the database is to hold afterwards. */
 function expected(site: Installation, journalMode = 'wal') {
   const copy = site.workspace.path('expected.db');
-  const [first] = site.backups();
-  fs.copyFileSync(first?.path ?? '', copy);
+  fs.copyFileSync(daily(site)?.path ?? '', copy);
   return { ...contentsOf(copy), check: 'ok', journalMode };
 }
+
+/** The one that was there before the restore, which makes two more, perhaps within the same second. */
+const daily = (site: Installation) => site.backups().find(({ manifest }) => manifest.schedule === 'daily');
 
 const quarantined = (site: Installation): string[] => entriesOf(path.join(site.stateDirectory, 'quarantine'));
 
@@ -135,7 +137,7 @@ describe('a sound database', () => {
       // The first is gone with the restore, the last has been written to the restored database.
       expect(now.has(acknowledged()[0])).toBe(false);
       expect(now.has(acknowledged().at(-1))).toBe(true);
-      const old = contentsOf(site.backups()[0]?.path ?? '').rows.length;
+      const old = contentsOf(daily(site)?.path ?? '').rows.length;
       expect(observer.prepare("SELECT count(*) FROM logs WHERE log_id NOT LIKE 'written%'").pluck().get()).toBe(old);
       expect(observer.pragma('integrity_check', { simple: true })).toBe('ok');
       expect(answer.facts.salvagedRows).toBeGreaterThan(0);
@@ -269,8 +271,8 @@ describe('nothing is changed', () => {
     expect((await statusOf(site)).problems.map(({ job }) => job)).toContain('restore');
   });
 
-  test('when the hook before it fails; the hook after it is not run', async () => {
-    const hooks = { before_restore: ['/bin/false'], after_restore: ['/bin/touch', 'never'] };
+  test('when the hook before it fails; the hook after it is run all the same', async () => {
+    const hooks = { before_restore: ['/bin/false'], after_restore: ['/bin/touch', 'started'] };
     const site = await damagedSite({ databases: { logs: { hooks } } });
     const before = sha256Of(site.database);
     const { code, stderr } = await site.run(inPlace, { cwd: site.workspace.directory });
@@ -278,7 +280,7 @@ describe('nothing is changed', () => {
     expect(stderr).toContain('hook before_restore (/bin/false) ended with code 1');
     expect(sha256Of(site.database)).toBe(before);
     expect(quarantined(site)).toEqual([]);
-    expect(entriesOf(site.workspace.directory)).not.toContain('never');
+    expect(entriesOf(site.workspace.directory)).toContain('started');
   });
 
   test('when another file stands there than the one that is known', async () => {

@@ -113,6 +113,7 @@ test('after its header was mended: the next start says that it is neither, and h
   expect(await nextStart(here)).toBe('neither');
   const { stdout } = await site.run(['status']);
   expect(stdout).toContain(`restore --database logs --from ${stem} --in-place`);
+  expect(stdout).toContain('debuggle-maintenance ack logs');
   expect((await site.run(args)).code).toBe(0);
   expect(rowsOf(site.database)).toEqual(here.newRows);
 });

@@ -45,16 +45,19 @@ const after: After[] = operations.flatMap((operation) =>
     baselines.flatMap((baseline) =>
       (['none', 'some', 'not-provable'] as const).flatMap((committed) =>
         policies.flatMap((policy) =>
-          [false, true].map(
-            (restoredLately): After => ({
-              stage: 'after',
-              operation,
-              check,
-              baseline,
-              committed,
-              policy,
-              restoredLately,
-            }),
+          [false, true].flatMap((restoredLately) =>
+            [true, false].map(
+              (witness): After => ({
+                stage: 'after',
+                operation,
+                check,
+                baseline,
+                committed,
+                witness,
+                policy,
+                restoredLately,
+              }),
+            ),
           ),
         ),
       ),
@@ -103,6 +106,9 @@ describe('over the product of all inputs', () => {
         !restoredLately &&
         (operation.ended === 'done' || (operation.cause !== 'io' && operation.cause !== 'constraint')),
     ));
+
+  test('a restore implies: somebody can be asked once more under its lock; and so does what prepares one', () =>
+    all([...decidedAs('restore'), ...decidedAs('save')], ({ witness }) => witness));
 
   test('before the operation nothing is ever restored', () =>
     expect(before.filter((evidence) => ['restore', 'save'].includes(decide(evidence).do))).toEqual([]));
@@ -170,6 +176,7 @@ const usual: After = {
   check: { found: 'sound' },
   baseline: { known: 'sound', sealed: true },
   committed: 'none',
+  witness: true,
   policy: { onDamage: 'restore' },
   restoredLately: false,
 };
@@ -242,6 +249,13 @@ describe('row by row', () => {
       'R12',
       'restore',
       'restored',
+    ],
+    [
+      'lossy, and no monitor is left',
+      { ...damaged, committed: 'not-provable', witness: false, policy: { onDamage: 'restore_lossy', saved: 'yes' } },
+      'R12',
+      'hold',
+      'held',
     ],
     ['damaged again within a week', { ...damaged, restoredLately: true }, 'R13', 'stop', 'held'],
   ])('%s', ([, over, row, deed, outcome]) => {

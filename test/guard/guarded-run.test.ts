@@ -98,6 +98,28 @@ test('an application that is upgraded meanwhile, and changes its schema, is no d
   expect(site.history.openIncident('logs')).toBeUndefined();
 });
 
+test('emptied by a commit of somebody: consistent, and not sound', async () => {
+  const site = guardSite();
+  const result = await site.run(() => {
+    const application = new Database(site.database);
+    const tables = application
+      .prepare(`SELECT name FROM sqlite_schema WHERE type = 'table' AND name NOT LIKE 'sqlite%'`)
+      .pluck()
+      .all();
+    for (const table of tables) application.exec(`DROP TABLE IF EXISTS "${String(table)}"`);
+    application.close();
+  });
+  expect(result).toMatchObject({ outcome: 'held', facts: { guard: { row: 'R12', committed: 'some' } } });
+});
+
+test('one operation that meets its own deadline is not the end of the run', async () => {
+  const site = guardSite();
+  const execute = (): Promise<never> => Promise.reject(new JobError('timed-out', 'stopped after 1 min, its deadline'));
+  await expect(site.run(undefined, undefined, { execute })).rejects.toMatchObject({ code: 'timed-out' });
+  expect(site.audit()).toMatchObject([{ row: 'R2', do: 'retry-later' }]);
+  expect(site.history.unfinishedGuards(() => false)).toEqual([]);
+});
+
 test('rows that the rewrite itself has lost, and nobody committed: damage, restored', async () => {
   const site = guardSite();
   site.sql('CREATE TABLE plain (id INTEGER PRIMARY KEY, word TEXT)', `INSERT INTO plain (word) VALUES ('a'), ('b')`);
@@ -141,18 +163,29 @@ test('damaged again within a week of a restore: R13, somebody must look first', 
   expect(result).toMatchObject({ outcome: 'held', facts: { guard: { row: 'R13', do: 'stop' } } });
 });
 
-test.for<[string, (file: string) => void, string]>([
-  ['the header gone', overwriteHeader, 'R11'],
-  ['a missing half', (file) => truncate(file, 200_704), 'R11'],
-])('WAL mode, %s, nothing committed: restored', async ([, damage, row]) => {
+test.for<[string, (file: string) => void, string]>([['a missing half', (file) => truncate(file, 200_704), 'R11']])(
+  'WAL mode, %s, nothing committed: restored',
+  async ([, damage, row]) => {
+    const site = guardSite();
+    const result = await site.run(() => {
+      flush(site);
+      damage(site.database);
+    });
+    expect(result).toMatchObject({ outcome: 'restored', facts: { guard: { row, committed: 'none' } } });
+    expect(site.sql('PRAGMA integrity_check')).toBe('ok');
+    expect(site.rows()).toBe(300);
+  },
+);
+
+test('the header gone in WAL mode: it is not mended without somebody, held', async () => {
   const site = guardSite();
   const result = await site.run(() => {
     flush(site);
-    damage(site.database);
+    overwriteHeader(site.database);
   });
-  expect(result).toMatchObject({ outcome: 'restored', facts: { guard: { row, committed: 'none' } } });
-  expect(site.sql('PRAGMA integrity_check')).toBe('ok');
-  expect(site.rows()).toBe(300);
+  expect(result).toMatchObject({ outcome: 'held', facts: { guard: { row: 'R12' } } });
+  expect(fs.readFileSync(site.database).subarray(0, 16).toString('latin1')).not.toBe('SQLite format 3\0');
+  expect(site.history.openIncident('logs')).toMatchObject({ row: 'R12' });
 });
 
 test('the header gone in rollback-journal mode: not provable, held', async () => {
@@ -210,6 +243,26 @@ describe('an index that differs from its table', () => {
     expect(site.audit().map((line) => line.row)).toEqual(['R1', 'R10a', 'R1']);
     expect(site.history.openIncident('logs')).toBeUndefined();
     expect(quarantined(site)).toHaveLength(1);
+  });
+
+  test('and its REINDEX finds the database locked: R2, ended, left as it was', async () => {
+    const site = guardSite();
+    expect((await site.run()).outcome).toBe('succeeded');
+    flush(site);
+    swapIndexEntries(site.database, 'idx_timestamp');
+    const { session } = site.context;
+    const call: (...asked: never[]) => Promise<unknown> = session.call.bind(session);
+    Object.assign(session, {
+      call: async (...asked: never[]) => {
+        const [operation, request] = asked as unknown[] as [string, { copy?: unknown } | undefined];
+        if (operation === 'rebuildIndexes' && request?.copy === null)
+          throw new JobError('busy', 'the database is locked');
+        return await call(...asked);
+      },
+    });
+    await expect(site.run()).rejects.toMatchObject({ code: 'busy' });
+    expect(site.audit().map((line) => line.row)).toEqual(['R1', 'R10a', 'R2']);
+    expect(site.history.unfinishedGuards(() => false)).toEqual([]);
   });
 
   test('when the value in the table is the damaged one: R7, not blessed by REINDEX', async () => {
@@ -301,6 +354,18 @@ describe('a run that was cut off', () => {
     intendedAs(site, id);
     expect(await site.settle()).toMatchObject([{ outcome: 'succeeded' }]);
     expect(site.audit()).toMatchObject([{ row: 'R1', do: 'nothing' }]);
+    expect(await site.settle()).toEqual([]);
+  });
+
+  test('after it had set out to restore, and sound: said, with an incident', async () => {
+    const site = guardSite();
+    const id = site.history.guardBegun({ runId: 'weekly-0', database: 'logs', operation: 'vacuum', at: new Date() });
+    intendedAs(site, id);
+    const decision = { row: 'R11', deed: 'restore', outcome: 'restored', why: '', evidence: {} };
+    site.history.guardDecision(id, { ...decision, at: new Date() });
+    expect(await site.settle()).toMatchObject([{ outcome: 'restored' }]);
+    expect(site.audit()).toMatchObject([{ row: 'R11', do: 'nothing', outcome: 'restored' }]);
+    expect(site.history.openIncident('logs')).toMatchObject({ row: 'R11' });
     expect(await site.settle()).toEqual([]);
   });
 

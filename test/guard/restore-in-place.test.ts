@@ -149,6 +149,19 @@ test('a lock of another process is waited for, then given up: nothing has change
   expect(fs.readFileSync(site.database).equals(before)).toBe(true);
 });
 
+test('mended, and then locked until patience is over: it is put back as it was, byte for byte', async () => {
+  const site = await withBackups(1);
+  const holder = await holdLock({ path: site.database, mode: 'write' });
+  zeroPages(site.database, 1);
+  const before = fs.readFileSync(site.database);
+  const { result, deeds } = await restore(site);
+  expect(result.ended).toBe('no-lock');
+  expect(deeds[1]).toMatchObject({ deed: 'restore ended', facts: { outcome: 'unchanged' } });
+  expect(fs.readFileSync(site.database).equals(before)).toBe(true);
+  await holder.release();
+  expect((await restore(site)).result.ended).toBe('sound');
+});
+
 test('another file than the one meant is left alone, and nothing is recorded', async () => {
   const site = await withBackups(1);
   const { dev } = fs.statSync(site.database);

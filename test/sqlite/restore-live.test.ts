@@ -115,7 +115,8 @@ test('a missing file is missing again when it could not be restored', async () =
   fs.rmSync(live);
   fs.writeFileSync(`${live}.bad`, 'not a database at all'.repeat(100));
   expect(await errorOf(() => restoreLive(request({ identity: null, source: `${live}.bad` }), nothing))).toMatchObject({
-    code: 'not-a-database',
+    code: 'backup-damaged',
+    message: expect.stringContaining(`scratch copy ${live}.bad`) as string,
   });
   expect(fs.existsSync(live)).toBe(false);
   expect(await restoreLive(request({ identity: null }), nothing)).toMatchObject({ tables: { t: 500 } });

@@ -12,7 +12,8 @@ export function rebuildIndexes({ copy, indexes }: { copy: string | null; indexes
   try {
     const connection = copy === null ? monitorConnection() : openCopyForScratchWork(copy);
     try {
-      for (const index of indexes) connection.exec(`REINDEX ${quoteIdentifier(index)}`);
+      // With its schema: a bare name could be that of a collation, and would rebuild all indexes that use it.
+      for (const index of indexes) connection.exec(`REINDEX main.${quoteIdentifier(index)}`);
     } finally {
       if (copy !== null) connection.close();
     }

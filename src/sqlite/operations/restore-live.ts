@@ -53,7 +53,7 @@ const longestPauseMs = 500;
 /**
  * @returns `moved` when somebody has committed since the monitor was read, or that cannot be known: nothing was done, then
  * @throws JobError `busy` when no lock was to be had; `damaged` and `not-a-database` when SQLite cannot open the destination;
- *   `identity-changed`; `full`, … The destination is as it was, then. `io`: it may not be; look at it
+ *   `backup-damaged` when our own copy cannot be read; `identity-changed`; `full`, … The destination is as it was, then. `io`: it may not be; look at it
  */
 export async function restoreLive(
   request: RestoreLiveRequest,
@@ -63,9 +63,9 @@ export async function restoreLive(
   const identity = request.identity ?? createEmpty(path);
   let source: Connection | undefined;
   try {
-    source = openCopy(from);
-    const pageCount = numberPragma(source, 'page_count');
-    const tables = tableNames(source);
+    const copy = openSource(from);
+    source = copy.source;
+    const { pageCount, tables } = copy;
     const { lockedMs, waitedMs } = await writePages(source, { ...request, identity }, pageCount, progress);
     return { ...afterwards(path, () => settle(request, identity, tables)), identity, pageCount, lockedMs, waitedMs };
   } catch (error) {
@@ -75,6 +75,21 @@ export async function restoreLive(
     throw toDatabaseError(error, `cannot restore into ${path}`);
   } finally {
     source?.close();
+  }
+}
+
+/** What is wrong with our own copy must not be taken for damage of the database. */
+function openSource(from: string): { source: Connection; pageCount: number; tables: string[] } {
+  let source: Connection | undefined;
+  try {
+    source = openCopy(from);
+    return { source, pageCount: numberPragma(source, 'page_count'), tables: tableNames(source) };
+  } catch (error) {
+    source?.close();
+    const { message } = toDatabaseError(error, `cannot read the scratch copy ${from} of the backup`);
+    throw new JobError('backup-damaged', `${message}: nothing was restored; look at the disk it lies on`, {
+      cause: error,
+    });
   }
 }
 
