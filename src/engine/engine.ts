@@ -49,7 +49,6 @@ const longOperations: ReadonlySet<OperationName> = new Set<OperationName>([
   'incrementalVacuum',
   'reindexOne',
   'digest',
-  'syncFile',
   'compress',
   'unpack',
   'publish',

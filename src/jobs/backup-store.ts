@@ -32,9 +32,8 @@ export async function storeBeside(context: Context, copy: Copy, unfinished: stri
 async function store(context: Context, copy: Copy, unfinished: string[]): Promise<StoredFile> {
   const { options, beside } = context;
   if (options.compress !== 'none') return await compressCopy(context, copy, options.compress, unfinished);
-  const digest = copy.snapshot.digest ?? (await beside.call('digest', { path: copy.path }));
-  // While it is proven: publishing it then finds little left to sync.
-  await beside.call('syncFile', { path: copy.path });
+  // Synced while it is proven: publishing it then finds little left to do.
+  const digest = await beside.call('digest', { path: copy.path, sync: true });
   return { stored: { plain: digest, stored: digest }, file: copy.path };
 }
 

@@ -1,7 +1,6 @@
 /** Takes a copy of the live database and proves it: what `backup` publishes, and what `integrity` and `analyze` read without one. */
 import { JobError, toJobError } from '../errors.js';
 import { partialPath } from '../files/names.js';
-import type { Digest } from '../files/store.js';
 import type { CheckMode, Proof } from '../sqlite/operations/prove.js';
 import type { Snapshot as ApiSnapshot } from '../sqlite/operations/snapshot.js';
 import { formatBytes } from '../units.js';
@@ -14,8 +13,6 @@ export interface Snapshot extends ApiSnapshot {
   readonly method: 'copy' | 'api';
   /** What made it possible, or what stood in the way of the faster one. */
   readonly methodReason: string;
-  /** Of the copy as it was written, where it was hashed on the way. */
-  readonly digest: Digest | null;
 }
 
 export interface Copy {
@@ -85,7 +82,7 @@ async function copyBy(
   }
   const request = { path: located.path, identity: located, destination, maxWalGrowthBytes: rule.maxWalGrowthBytes };
   const snapshot = await session.call('snapshot', request, { progress: context.progress });
-  return { ...snapshot, method: 'api', methodReason, digest: null };
+  return { ...snapshot, method: 'api', methodReason };
 }
 
 /** @throws JobError `full`, naming the directory and both figures */

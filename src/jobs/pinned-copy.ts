@@ -65,7 +65,6 @@ export async function pinnedCopy(
       ...(whole ?? {}),
       method: 'copy',
       methodReason: reasonOf(hold),
-      digest: raw.sha256 === null ? null : { sha256: raw.sha256, sizeBytes: raw.sizeBytes },
       walGrowthBytes: raw.walGrowthBytes,
       pinnedMs: unpinned.pinnedMs,
       durationMs: Math.round(performance.now() - started),

@@ -3,14 +3,17 @@
  * descriptor drops all locks that a process has on the file, also SQLite's; so a process that has any is refused here.
  * https://www.sqlite.org/howtocorrupt.html#posix_close_bug
  *
+ * The copy is not hashed on the way: without a processor's own instructions for it SHA-256 takes three times as long as the copy (0.8 s to
+ * 0.25 s for 300 MB), and writers in rollback-journal mode, or a log that grows, would wait for it. It is hashed beside its proof.
+ *
  * A crash leaves the destination and its -wal, under temporary names: both are swept by the next run.
  */
-import { createHash } from 'node:crypto';
 import { constants, statSync } from 'node:fs';
 import { type FileHandle, open } from 'node:fs/promises';
 import { endianness } from 'node:os';
 import { errorCodeOf, JobError, toFileError } from '../../errors.js';
 import { removeBegun } from '../../files/durable.js';
+import { PacedSync } from '../../files/paced.js';
 import { kernelLocks } from '../kernel-locks.js';
 import type { Identity } from '../open.js';
 import { walGrowthError } from './pin.js';
@@ -29,8 +32,6 @@ export interface RawCopyRequest {
 
 export interface RawCopy {
   readonly sizeBytes: number;
-  /** Of the copy; null with the log, which still has to go into it. */
-  readonly sha256: string | null;
   /** How many frames of the log were committed when it was copied: so many at least must be in the copy. Null without the log. */
   readonly frames: number | null;
   readonly walGrowthBytes: number;
@@ -58,17 +59,15 @@ export async function rawCopy(
       const stat = await source.stat();
       if (stat.ino !== identity.inode || stat.dev !== identity.device)
         throw new JobError('identity-changed', `${path} was replaced by another file: nothing was copied`);
-      const hash = wanted === null ? undefined : createHash('sha256');
       const total = wanted ?? stat.size;
       const sizeBytes = await copyWhole(source, destination, wanted, (piece, offset) => {
         if (offset === 0) requireJournal(path, piece, journal);
         if (offset === 0 && wanted !== null) sayRollback(piece);
-        hash?.update(piece);
         walGrowth();
         progress(offset + piece.length, Math.max(total, offset + piece.length));
       });
       const frames = wanted === null ? await copyLog(path, destination, walGrowth) : null;
-      return { sizeBytes, sha256: hash?.digest('hex') ?? null, frames, walGrowthBytes: walGrowth() };
+      return { sizeBytes, frames, walGrowthBytes: walGrowth() };
     } finally {
       await source.close();
     }
@@ -131,6 +130,7 @@ async function copyWhole(
     };
     let reading = readNext(0, 0);
     let writing: Promise<void> = Promise.resolve();
+    const pace = new PacedSync(target);
     let offset = 0;
     for (let index = 0; ; index += 1) {
       const piece = await reading;
@@ -143,8 +143,10 @@ async function copyWhole(
       writing = write(target, piece, offset);
       writing.catch(() => undefined);
       offset += piece.length;
+      await pace.wrote(piece.length);
     }
     await writing;
+    await pace.settled();
     return offset;
   } finally {
     await target.close();
