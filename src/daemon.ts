@@ -3,12 +3,10 @@
 import { setFlagsFromString } from 'node:v8';
 import { endEarly, forkEarly } from './engine/fork.js';
 
+const runsNow = process.argv.includes('--run-now');
 // Copying a database takes two processes.
-forkEarly(process.argv.includes('--run-now') ? 2 : 1);
-
-// This process waits more than it computes: a small young generation keeps it at 105 MB instead of 143 after a run over 1000 databases.
-setFlagsFromString('--max-semi-space-size=2');
-setFlagsFromString('--semi-space-growth-factor=1');
+forkEarly(runsNow ? 2 : 1);
+if (!runsNow) keepSmall();
 
 // Before anything that imports it, so that an addon that does not load is one clear line.
 const { loadAddon } = await import('./sqlite/addon.js');
@@ -18,6 +16,16 @@ if (problem !== undefined) {
   process.exitCode = 1;
 } else {
   const { main } = await import('./cli/program.js');
+  if (runsNow) keepSmall();
   process.exitCode = await main(process.argv.slice(2));
 }
 endEarly();
+
+/**
+ * This process waits more than it computes: a young generation that does not grow keeps it at 105 MB instead of 143 after a run over 1000
+ * databases, and the idle daemon at 73 MB. Loading the program takes a tenth longer with it, which matters where somebody waits.
+ */
+function keepSmall(): void {
+  setFlagsFromString('--max-semi-space-size=2');
+  setFlagsFromString('--semi-space-growth-factor=1');
+}

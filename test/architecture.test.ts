@@ -134,13 +134,29 @@ test('what a session can do runs in the child: the main process calls no operati
   const byJobs = ours.filter(
     ({ from, to, typeOnly }) => roomOf(from) === 'jobs' && !typeOnly && /^(?:sqlite|files|engine)\//.test(to),
   );
-  expect([...new Set(byJobs.map(({ to }) => to))]).toEqual(['files/names.ts']);
+  expect([...new Set(byJobs.map(({ to }) => to))].sort()).toEqual(['engine/backups.ts', 'files/names.ts']);
   // The guard besides: what the rows of a check mean, which is pure, and the lock of the audit log, a file of our own.
   const byGuard = ours.filter(
     ({ from, to, typeOnly }) => roomOf(from) === 'guard' && !typeOnly && /^(?:sqlite|files|engine)\//.test(to),
   );
-  const allowed = ['files/names.ts', 'sqlite/findings.ts', 'sqlite/operations/lock.ts'];
+  const allowed = ['engine/backups.ts', 'files/names.ts', 'sqlite/findings.ts', 'sqlite/operations/lock.ts'];
   expect([...new Set(byGuard.map(({ to }) => to))].sort()).toEqual(allowed);
+});
+
+test('what a child loads for an ordinary run has no zod in it, which would take as long to load as all the rest', () => {
+  const reach = (file: string, seen = new Set<string>()): Set<string> => {
+    if (seen.has(file)) return seen;
+    seen.add(file);
+    for (const { from, to, typeOnly } of imports) if (from === file && !typeOnly) reach(to, seen);
+    return seen;
+  };
+  const operations = imports.filter(({ from, typeOnly }) => from === 'engine/operations.ts' && !typeOnly);
+  const withZod = operations.filter(({ to }) => reach(to).has('zod')).map(({ to }) => to);
+  expect([...new Set(withZod)].sort()).toEqual([
+    'files/quarantine.ts',
+    'files/restore-marks.ts',
+    'sqlite/operations/restore-live.ts',
+  ]);
 });
 
 test('a file is named for its idea: no utils, helpers, types or common', () => {

@@ -1,6 +1,6 @@
 /** `backups`: the catalogue, and why retention keeps each of them. `keep` and `release` pin one or let it go. */
 import { JobError, UsageError } from '../errors.js';
-import type { Backup } from '../files/catalog.js';
+import type { Backup } from '../files/backups.js';
 import { goodBackups } from '../jobs/good-backups.js';
 import { frozenBecause, planRetention } from '../jobs/retention-plan.js';
 import type { Listed } from '../jobs/targets.js';
@@ -51,14 +51,10 @@ export async function backups(options: GlobalOptions): Promise<number> {
 async function describe(parts: Parts, listed: Listed): Promise<{ frozen: string | undefined; rows: BackupRow[] }> {
   const { history } = parts;
   const { target, options } = listed;
-  const found = await backupsOf(parts, listed);
+  const { backups: found, illegible } = await backupsOf(parts, listed);
   const now = new Date();
   const bad = history.badBackups(target.name);
   const plan = planRetention(found, options.retention, bad, now);
-  const illegible = await parts.engine.call('illegibleManifests', {
-    directory: target.backupDirectory,
-    database: target.name,
-  });
   const frozen = frozenBecause({
     backups: found,
     bad,
@@ -116,7 +112,8 @@ async function findBackup(
   name: string,
 ): Promise<{ listed: Listed; backup: Backup }> {
   for (const listed of await chosenTargets(parts, only)) {
-    const backup = (await backupsOf(parts, listed)).find((candidate) =>
+    const { backups } = await backupsOf(parts, listed);
+    const backup = backups.find((candidate) =>
       [candidate.stem, candidate.manifest.file, candidate.path].includes(name),
     );
     if (backup !== undefined) return { listed, backup };
@@ -135,7 +132,8 @@ export async function chooseBackup(
   if (listed === undefined || more.length > 0)
     throw new UsageError(`${name} names ${more.length + 1} databases: say which one with --database`);
   const { history } = parts;
-  const backup = goodBackups(await backupsOf(parts, listed), {
+  const { backups } = await backupsOf(parts, listed);
+  const backup = goodBackups(backups, {
     bad: history.badBackups(listed.target.name),
     isDamaged: history.damagedSince(listed.target.name) !== undefined,
     lastFoundSound: history.lastFoundSound(listed.target.name),

@@ -1,12 +1,14 @@
 /** What every command is built from, opened in order and closed in reverse. */
+
 import { fstatSync } from 'node:fs';
 import type { Config } from '../config/config.js';
 import { findConfig } from '../config/find.js';
 import { loadConfig } from '../config/load.js';
 import { suggest } from '../config/suggest.js';
+import { readBackups } from '../engine/backups.js';
 import { Engine } from '../engine/engine.js';
 import { ConfigError, JobError, UsageError } from '../errors.js';
-import type { Backup } from '../files/catalog.js';
+import type { Backups } from '../files/backups.js';
 import { claimDirectory } from '../files/directories.js';
 import { History } from '../history/history.js';
 import type { Target } from '../jobs/job.js';
@@ -125,12 +127,9 @@ export async function refuseOverlaps({ config, engine }: Pick<Parts, 'config' | 
   );
 }
 
-export async function backupsOf({ engine }: Pick<Parts, 'engine'>, { target }: Listed): Promise<readonly Backup[]> {
-  return await engine.call(
-    'listBackups',
-    { directory: target.backupDirectory, database: target.name },
-    { timeoutMs: 60_000 },
-  );
+export async function backupsOf({ engine }: Pick<Parts, 'engine'>, { target }: Listed): Promise<Backups> {
+  const of = { directory: target.backupDirectory, database: target.name };
+  return await readBackups(engine, of, { timeoutMs: 60_000 });
 }
 
 /** @throws UsageError naming the nearest schedule */

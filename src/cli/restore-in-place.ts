@@ -8,7 +8,7 @@ import { randomBytes } from 'node:crypto';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline/promises';
 import { JobError, toJobError, UsageError } from '../errors.js';
-import type { Backup } from '../files/catalog.js';
+import type { Backup } from '../files/backups.js';
 import type { Destination } from '../files/destination.js';
 import { lockPath } from '../files/names.js';
 import { noHooks } from '../guard/hooks.js';
@@ -194,7 +194,8 @@ class InPlace {
     if (failed !== undefined)
       return { outcome: 'failed', error: failed.error ?? { code: 'refused', message: failed.summary } };
     const stem = jobs.find((job) => job.job === 'backup')?.facts['backup'];
-    const backup = (await backupsOf(this.#parts, listed)).find((candidate) => candidate.stem === stem);
+    const { backups } = await backupsOf(this.#parts, listed);
+    const backup = backups.find((candidate) => candidate.stem === stem);
     if (backup === undefined)
       return { outcome: 'failed', error: { code: 'missing', message: 'the backup that was made is not there' } };
     return { outcome: 'succeeded', backup };

@@ -5,7 +5,7 @@
 import { realpathSync } from 'node:fs';
 import { basename, dirname, join, resolve } from 'node:path';
 import { JobError, UsageError } from '../errors.js';
-import type { Backup } from '../files/catalog.js';
+import type { Backup } from '../files/backups.js';
 import { partialPath } from '../files/names.js';
 import { type Listed, listTargets } from '../jobs/targets.js';
 import { formatBytes, formatDuration } from '../units.js';

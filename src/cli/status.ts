@@ -57,7 +57,7 @@ async function databaseStatus(parts: Parts, listed: Listed, now: Date) {
   const { history } = parts;
   const { name, path } = listed.target;
   const found = await backupsOf(parts, listed).then(
-    (backups) => ({ backups, error: undefined }),
+    ({ backups }) => ({ backups, error: undefined }),
     (error: unknown) => ({ backups: [], error: toJobError(error).message }),
   );
   const good = goodBackups(found.backups, {

@@ -9,7 +9,7 @@ import { Worker } from 'node:worker_threads';
 import { JobError, toJobError } from '../errors.js';
 import type { HeldLock } from '../sqlite/operations/lock.js';
 import type { FromChild, ToChild } from './messages.js';
-import type { OperationName, Progress } from './operations.js';
+import { type OperationName, operations, type Progress } from './operations.js';
 
 process.umask(0o077);
 process.title = 'debuggle-maintenance worker';
@@ -19,16 +19,10 @@ stepBack();
 
 const parent = Number(process.argv[2]);
 const watchdog = new Worker(new URL('./watchdog.js', import.meta.url), { workerData: parent });
-// The thread starts while the rest is loaded.
-const [{ operations }, { hasMonitor }, { takeLock }, { dropPin }] = await Promise.all([
-  import('./operations.js'),
-  import('../sqlite/monitor.js'),
-  import('../sqlite/operations/lock.js'),
-  import('../sqlite/operations/pin.js'),
-  once(watchdog, 'message'),
-]);
+await once(watchdog, 'message');
 
 let lock: HeldLock | undefined;
+const used = new Set<OperationName>();
 process.on('message', (message) => {
   // Only our own parent has the other end of this channel.
   const request = message as ToChild;
@@ -56,19 +50,22 @@ send({ kind: 'ready' });
 async function answer(request: Exclude<ToChild, { kind: 'environment' }>): Promise<unknown> {
   switch (request.kind) {
     case 'lock':
-      lock ??= takeLock(request.path);
+      lock ??= (await import('../sqlite/operations/lock.js')).takeLock(request.path);
       return undefined;
     case 'reset':
       // Closed as the last connection, it would write a crashed application's log into the file: the process is ended instead.
-      if (hasMonitor()) throw new JobError('internal', 'a monitor was left open');
-      dropPin();
+      if (used.has('openMonitor') && (await import('../sqlite/monitor.js')).hasMonitor())
+        throw new JobError('internal', 'a monitor was left open');
+      if (used.has('pin')) (await import('../sqlite/operations/pin.js')).dropPin();
       lock?.release();
       lock = undefined;
       return undefined;
     case 'call': {
       if (!isOperation(request.operation)) throw new JobError('internal', `no operation ${request.operation}`);
       // The host's types tie each operation to its request; over the channel that knowledge is lost.
-      const operation = operations[request.operation] as (request: unknown, progress: Progress) => unknown;
+      const load = operations[request.operation] as () => Promise<(request: unknown, progress: Progress) => unknown>;
+      const operation = await load();
+      used.add(request.operation);
       return await operation(request.request, throttled(request.id));
     }
   }

@@ -1,7 +1,8 @@
-/** The manifest beside each backup: what it holds and how that was proven. One module knows its format. */
-import { readFileSync } from 'node:fs';
+/**
+ * The manifest beside each backup: what it holds and how that was proven. One module knows its format. Child processes, which read and write
+ * these files, do without it: loading what checks them takes as long as loading the rest of a child.
+ */
 import { z } from 'zod';
-import { errorCodeOf, toFileError } from '../errors.js';
 
 const sha256 = z.string().regex(/^[0-9a-f]{64}$/);
 
@@ -57,29 +58,8 @@ const manifestSchema = z.object({
 
 export type Manifest = z.infer<typeof manifestSchema>;
 
-export function formatManifest(manifest: Manifest): string {
-  return `${JSON.stringify(manifest, null, 2)}\n`;
-}
-
-/**
- * The manifest; undefined when there is none, or the file is somebody else's JSON; `illegible` when it was one of ours and is damaged.
- *
- * @throws JobError `io`, `permission`, … when the file cannot be read: that says nothing about what is in it
- */
-export function readManifest(path: string): Manifest | 'illegible' | undefined {
-  let text: string;
-  try {
-    text = readFileSync(path, 'utf8');
-  } catch (error) {
-    if (errorCodeOf(error) === 'ENOENT') return undefined;
-    throw toFileError(error, `cannot read ${path}`);
-  }
-  let document: unknown;
-  try {
-    document = JSON.parse(text);
-  } catch {
-    return 'illegible';
-  }
+/** What a file holds: a manifest; undefined when it is somebody else's JSON; `illegible` when it was one of ours and is damaged. */
+export function parseManifest(document: unknown): Manifest | 'illegible' | undefined {
   const manifest = manifestSchema.safeParse(document);
   if (manifest.success) return manifest.data;
   return ours.safeParse(document).success ? 'illegible' : undefined;

@@ -23,7 +23,7 @@ export interface PlaceRequest {
 /** @throws JobError `refused` when the destination is taken; `full`, `io`, … The temporary file is gone afterwards, whatever happened. */
 export function placeRestored({ temporary, destination, force, journalMode }: PlaceRequest): void {
   try {
-    refuseTaken(destination, force);
+    refuseTaken({ destination, force });
     if (journalMode === 'wal') setJournalBytes(temporary, 'wal');
     sync(temporary);
     if (force) renameSync(temporary, destination);
@@ -37,7 +37,7 @@ export function placeRestored({ temporary, destination, force, journalMode }: Pl
 }
 
 /** Why a restore to this path would be refused, before anything is copied. */
-export function refuseTaken(destination: string, force: boolean): void {
+export function refuseTaken({ destination, force }: { destination: string; force: boolean }): void {
   const companions = ['-wal', '-shm', '-journal']
     .map((suffix) => `${destination}${suffix}`)
     .filter((path) => existsSync(path));

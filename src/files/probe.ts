@@ -28,7 +28,7 @@ const magic = Buffer.from('SQLite format 3\0', 'latin1');
  * @throws JobError `missing`, `refused` (not a regular file, several hard links, owned by another user, a directory anybody may write),
  *   `not-a-database` (empty, too short, no SQLite header), `permission`.
  */
-export function probeDatabase(path: string): Probe {
+export function probeDatabase({ path }: { path: string }): Probe {
   const probe = probeFile(path);
   checkHeader(path, probe.path, probe.sizeBytes);
   return probe;

@@ -12,7 +12,8 @@ import { existsSync } from 'node:fs';
 import { basename, dirname, join } from 'node:path';
 import { toFileError } from '../errors.js';
 import { moveNoReplace, removeBegun, sync, writeNew } from './durable.js';
-import { formatManifest, type Manifest } from './manifest.js';
+import type { Manifest } from './manifest.js';
+import { formatManifest } from './manifest-file.js';
 import { backupExtensions, manifestPath, partialPath, storedName } from './names.js';
 
 export interface PublishRequest {

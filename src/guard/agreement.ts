@@ -1,4 +1,5 @@
 /** Asks the newest verified backup who is right when only indexes differ from their tables. Backups are unpacked to scratch, never opened where they lie. */
+import { readBackups } from '../engine/backups.js';
 import { toJobError } from '../errors.js';
 import { partialPath } from '../files/names.js';
 import { discardQuietly, requireSpace } from '../jobs/copy.js';
@@ -13,7 +14,7 @@ export async function agreementOf(
   indexes: readonly string[],
 ): Promise<Agreement> {
   const { target, session, past } = context;
-  const backups = await session.call('listBackups', { directory: target.backupDirectory, database: target.name });
+  const { backups } = await readBackups(session, { directory: target.backupDirectory, database: target.name });
   const bad = past.badBackups(target.name);
   const newest = backups.filter(
     ({ intact, stem, manifest }) => intact && !bad.has(stem) && manifest.verification.integrity === 'full',

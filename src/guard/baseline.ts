@@ -4,8 +4,9 @@
  *
  * Backups from before an operation have a small budget of their own: the newest two of a database, whatever retention's rules say.
  */
+import { readBackups } from '../engine/backups.js';
 import { JobError, toJobError } from '../errors.js';
-import type { Backup } from '../files/catalog.js';
+import type { Backup } from '../files/backups.js';
 import { partialPath } from '../files/names.js';
 import { manifestOf } from '../jobs/backup-manifest.js';
 import { type Copy, discardQuietly, proveCopy, requireSpace, takeCopy } from '../jobs/copy.js';
@@ -70,29 +71,30 @@ export async function seal({ context }: Guarded, located: Located, copy: Copy, p
   );
   const manifest = { ...described, pre_operation: true };
   const { stem, path } = await session.call('publish', { temporary: copy.path, directory, manifest });
-  const all = await session.call('listBackups', { directory, database: target.name });
+  const { backups: all } = await readBackups(session, { directory, database: target.name });
   const sealed = all.find((backup) => backup.stem === stem);
   if (sealed === undefined)
     throw new JobError('io', `backup ${path} was published and is not there: the storage is failing`);
   const released = dispensable(all, stem, context.past.badBackups(target.name));
   if (released.length > 0) {
+    const stems = released.map((backup) => backup.stem);
     try {
-      record.intent(target.name, { at: now(), deed: 'prune', facts: { stems: released } });
-      await session.call('prune', { directory, stems: released });
+      record.intent(target.name, { at: now(), deed: 'prune', facts: { stems } });
+      await session.call('prune', { directory, backups: released });
     } catch (error) {
-      log.warn({ err: error, stems: released }, 'older backups of this kind could not be deleted');
+      log.warn({ err: error, stems }, 'older backups of this kind could not be deleted');
     }
   }
   return sealed;
 }
 
 /** All of its kind but the one just sealed, whatever the clock says of the others, and the newest that are good beside it. */
-function dispensable(all: readonly Backup[], sealed: string, bad: ReadonlySet<string>): string[] {
+function dispensable(all: readonly Backup[], sealed: string, bad: ReadonlySet<string>): Backup[] {
   const others = all.filter(
     ({ stem, manifest, pinned }) => manifest.pre_operation === true && !pinned && stem !== sealed,
   );
   const kept = others.filter(({ stem, intact }) => intact && !bad.has(stem)).slice(-(preBackupsKept - 1));
-  return others.filter((backup) => !kept.includes(backup)).map(({ stem }) => stem);
+  return others.filter((backup) => !kept.includes(backup));
 }
 
 /**

@@ -3,7 +3,7 @@
  * is asked again. Whatever overwrites the live database has its own intent (restore-in-place.ts, repair.ts) and leaves old or new.
  */
 import { JobError, type JobErrorCode } from '../errors.js';
-import type { Backup } from '../files/catalog.js';
+import type { Backup } from '../files/backups.js';
 import { backup as backupJob } from '../jobs/backup.js';
 import { damageError } from '../jobs/confirm.js';
 import { discardQuietly } from '../jobs/copy.js';

@@ -1,6 +1,6 @@
 /** A stored backup becomes one that may be restored: unpacked to scratch, and there proven to be what its manifest says. */
 import { JobError } from '../errors.js';
-import type { Backup } from '../files/catalog.js';
+import type { Backup } from '../files/backups.js';
 import { partialPath } from '../files/names.js';
 import type { JobContext } from '../jobs/job.js';
 import { formatBytes } from '../units.js';

@@ -4,6 +4,7 @@
  * incident, whatever is found. One that was cut off before its intent has
  * changed nothing, and is only ended.
  */
+import { readBackups } from '../engine/backups.js';
 import type { JobContext, JobResult } from '../jobs/job.js';
 import type { Facts } from '../jobs/outcome.js';
 import { type After, carryOut, resultOf } from './carry-out.js';
@@ -55,7 +56,7 @@ export async function settleUnfinished(
       : evidence,
     found,
   );
-  const backups = await session.call('listBackups', { directory: target.backupDirectory, database: target.name });
+  const { backups } = await readBackups(session, { directory: target.backupDirectory, database: target.name });
   const sealed = backups.find(({ stem }) => stem === known.backup) ?? null;
   try {
     // The operation was cut off and the database is sound: that is no failure of this look.

@@ -1,5 +1,7 @@
 /** What is done with a copy beside its proof: statistics, hash, compression; and where a damaged database's copy goes. */
+
 import type { z } from 'zod';
+import { readBackups } from '../engine/backups.js';
 import { JobError } from '../errors.js';
 import { partialPath, suspectDirectory } from '../files/names.js';
 import type { Stored } from '../files/store.js';
@@ -90,8 +92,8 @@ export async function keepSuspect(
     const { stored, file } = begun ?? (await store(context, copy, unfinished));
     const manifest = suspectManifestOf(context, located, copy, stored, findings);
     const { path } = await session.call('publish', { temporary: file, directory, manifest });
-    const all = await session.call('listBackups', { directory, database: target.name });
-    await session.call('prune', { directory, stems: all.slice(0, -2).map((suspect) => suspect.stem) });
+    const { backups: all } = await readBackups(session, { directory, database: target.name });
+    await session.call('prune', { directory, backups: all.slice(0, -2) });
     log.warn({ suspect: path }, 'a copy of the damaged database is kept');
   } catch (error) {
     log.error({ err: error }, 'no copy of the damaged database could be kept');

@@ -4,9 +4,11 @@
  * The live database is read once; everything else (check, counts, hash, compression, statistics) is done on the copy. A process that
  * dies on the way leaves unfinished files under temporary names, which the next run sweeps; see files/publish.ts for the last steps.
  */
+
 import type { z } from 'zod';
+import { readBackups } from '../engine/backups.js';
 import { JobError } from '../errors.js';
-import type { Backup } from '../files/catalog.js';
+import type { Backup } from '../files/backups.js';
 import type { Stored } from '../files/store.js';
 import type { Proof } from '../sqlite/operations/prove.js';
 import { counted, formatBytes, formatDuration } from '../units.js';
@@ -39,7 +41,10 @@ export const backup = {
   async run(context: Context): Promise<JobResult> {
     const { target, options, session, notes, log } = context;
     const located = await locate(context);
-    const earlier = await session.call('listBackups', { directory: target.backupDirectory, database: target.name });
+    const { backups: earlier } = await readBackups(session, {
+      directory: target.backupDirectory,
+      database: target.name,
+    });
     const workDirectory = options.compress === 'none' ? target.backupDirectory : target.scratchDirectory;
     if (options.compress !== 'none')
       await requireSpace(context, target.backupDirectory, expectedStoredBytes(earlier, located.sizeBytes));

@@ -2,6 +2,7 @@
  * Suspicion is confirmed before it is believed: one transient I/O error makes a sound file answer like a damaged one, and a copy can be
  * bad where its source is not. A fresh process reads the file and its log end to end without SQLite, waits, and checks the live database.
  */
+import { readBackups } from '../engine/backups.js';
 import { JobError, type JobErrorCode, toJobError } from '../errors.js';
 import type { Findings } from '../sqlite/findings.js';
 import type { CheckMode } from '../sqlite/operations/prove.js';
@@ -72,7 +73,7 @@ export async function damageError(context: JobContext<unknown>, findings: readon
 }
 
 async function describeWayBack({ target, session, past }: JobContext<unknown>): Promise<string> {
-  const backups = await session.call('listBackups', { directory: target.backupDirectory, database: target.name });
+  const { backups } = await readBackups(session, { directory: target.backupDirectory, database: target.name });
   const newest = goodBackups(backups, {
     bad: past.badBackups(target.name),
     isDamaged: true,

@@ -1,5 +1,5 @@
 /** Which backups may be called good. Pure: the catalogue and what the history knows in, the good ones out. */
-import type { Backup } from '../files/catalog.js';
+import type { Backup } from '../files/backups.js';
 
 export interface BackupEvidence {
   /** Stems of backups whose last verification failed. */

@@ -2,8 +2,10 @@
  * `health`: looks at the live database without scanning or changing it, and says how it is. Measuring is the success; a bad verdict is
  * told, not thrown. A database that cannot be reached is a failure.
  */
+
 import { dirname } from 'node:path';
 import type { z } from 'zod';
+import { readBackups } from '../engine/backups.js';
 import { toJobError } from '../errors.js';
 import type { Holders } from '../files/holders.js';
 import type { Measurement } from '../sqlite/operations/measure.js';
@@ -36,7 +38,7 @@ export const health = {
     const located = await locate(context);
     const measured = await measureLive(context, located);
     const holders = await whoHolds(context, located);
-    const backups = await session.call('listBackups', { directory: target.backupDirectory, database: target.name });
+    const { backups } = await readBackups(session, { directory: target.backupDirectory, database: target.name });
     const bad = past.badBackups(target.name);
     const newest = backups.filter((backup) => backup.intact && !bad.has(backup.stem)).at(-1);
     const at = now();

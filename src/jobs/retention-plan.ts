@@ -4,7 +4,7 @@
  * It never releases the newest sound backup, never one that is pinned, and never goes below `keep_last` sound ones. Ages are counted
  * back from the newest backup or from now, whichever is earlier, so that a clock gone ahead makes nothing old.
  */
-import type { Backup } from '../files/catalog.js';
+import type { Backup } from '../files/backups.js';
 
 export interface RetentionRule {
   readonly keep_last: number;

@@ -3,8 +3,10 @@
  * newest backup failed. The plan is written to the history, synced, before the first file goes; a crash in between leaves backups that
  * the next run prunes.
  */
+
 import type { z } from 'zod';
-import type { Backup } from '../files/catalog.js';
+import { readBackups } from '../engine/backups.js';
+import type { Backup } from '../files/backups.js';
 import { formatBytes } from '../units.js';
 import type { JobContext, JobKind, JobResult } from './job.js';
 import { retentionOptions } from './options.js';
@@ -42,7 +44,7 @@ export const retention = {
 
     record.intent(target.name, { at: now(), deed: 'prune', facts: { stems } });
     for (const { backup, reasons } of plan.keep) log.debug({ backup: backup.stem, reasons }, 'kept');
-    const { freedBytes } = await session.call('prune', { directory: target.backupDirectory, stems });
+    const { freedBytes } = await session.call('prune', { directory: target.backupDirectory, backups: plan.prune });
     return {
       outcome: 'succeeded',
       summary: `${stems.length} deleted (${formatBytes(freedBytes)}), ${plan.keep.length} kept`,
@@ -59,8 +61,7 @@ async function decide({
   now,
   notes,
 }: Context): Promise<{ frozen: string | undefined; plan: RetentionPlan; backups: readonly Backup[] }> {
-  const backups = await session.call('listBackups', { directory: target.backupDirectory, database: target.name });
-  const illegible = await session.call('illegibleManifests', {
+  const { backups, illegible } = await readBackups(session, {
     directory: target.backupDirectory,
     database: target.name,
   });

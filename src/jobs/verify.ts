@@ -4,10 +4,12 @@
  *
  * It only reads backups; a crash leaves a copy in scratch, which the next run sweeps.
  */
+
 import { randomInt } from 'node:crypto';
 import type { z } from 'zod';
+import { readBackups } from '../engine/backups.js';
 import { JobError, toJobError } from '../errors.js';
-import type { Backup } from '../files/catalog.js';
+import type { Backup, Backups } from '../files/backups.js';
 import { partialPath } from '../files/names.js';
 import { formatBytes, formatDuration } from '../units.js';
 import { refuseUnreadable } from './confirm.js';
@@ -26,7 +28,7 @@ export const verify = {
   options: verifyOptions,
 
   async plan(context: Context): Promise<string> {
-    const backups = await listed(context);
+    const { backups } = await listed(context);
     const newest = backups.at(-1);
     if (newest === undefined) return `nothing: ${context.target.name} has no backup, which is a failure`;
     const older = Math.min(context.options.older, backups.length - 1);
@@ -35,9 +37,10 @@ export const verify = {
 
   async run(context: Context): Promise<JobResult> {
     const { target, record, now } = context;
-    const backups = await listed(context);
+    const { backups, illegible } = await listed(context);
     const chosen = choose(backups, context.options.older);
-    const damaged = await illegible(context);
+    // What they hold can no longer be proven.
+    const damaged = illegible.map((stem) => `${stem}: its manifest is damaged and cannot be read`);
     const [newest] = chosen;
     if (newest === undefined && damaged.length === 0)
       throw new JobError(
@@ -87,14 +90,8 @@ export const verify = {
   },
 } as const satisfies JobKind<'verify', typeof verifyOptions>;
 
-const listed = ({ target, session }: Context): Promise<readonly Backup[]> =>
-  session.call('listBackups', { directory: target.backupDirectory, database: target.name });
-
-/** Backups whose manifest is damaged: what they hold can no longer be proven. */
-async function illegible({ target, session }: Context): Promise<string[]> {
-  const stems = await session.call('illegibleManifests', { directory: target.backupDirectory, database: target.name });
-  return stems.map((stem) => `${stem}: its manifest is damaged and cannot be read`);
-}
+const listed = ({ target, session }: Context): Promise<Backups> =>
+  readBackups(session, { directory: target.backupDirectory, database: target.name });
 
 /** The newest, then `older` others at random. */
 function choose(backups: readonly Backup[], older: number): Backup[] {

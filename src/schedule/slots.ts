@@ -45,12 +45,18 @@ export function createSlots(cron: string, timezone: string): Slots {
   };
 }
 
+/** Asking takes some milliseconds each time, and the answer does not change. */
+const knownZones = new Set<string>();
+
 /** @throws Error for people when this is not the name of a time zone. Offsets such as +02:00 are not names. */
 export function assertTimeZone(timezone: string): void {
+  if (knownZones.has(timezone)) return;
   const message = `unknown time zone "${timezone}": use an IANA name such as Europe/Berlin or UTC`;
   if (!/^[A-Za-z]/.test(timezone)) throw new Error(message);
   try {
-    new Intl.DateTimeFormat('en', { timeZone: timezone });
+    // As croner will ask: another language would be loaded for it alone.
+    new Intl.DateTimeFormat('en-US', { timeZone: timezone });
+    knownZones.add(timezone);
   } catch (cause) {
     throw new Error(message, { cause });
   }

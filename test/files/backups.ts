@@ -2,8 +2,18 @@
 import { createHash } from 'node:crypto';
 import fs from 'node:fs';
 import path from 'node:path';
-import { formatManifest, type Manifest } from '../../src/files/manifest.js';
+import { type Backup, backupsAmong } from '../../src/files/backups.js';
+import { readCatalog } from '../../src/files/catalog.js';
+import { type Manifest, parseManifest } from '../../src/files/manifest.js';
+import { formatManifest, readManifestFile } from '../../src/files/manifest-file.js';
 import { backupExtensions } from '../../src/files/names.js';
+
+/** As a child reads it and the host believes it. */
+export const listBackups = (of: { directory: string; database: string }): readonly Backup[] =>
+  backupsAmong(readCatalog(of), of).backups;
+
+export const readManifest = (file: string): Manifest | 'illegible' | undefined =>
+  parseManifest(readManifestFile(file)?.document);
 
 const sha256Of = (bytes: string): string => createHash('sha256').update(bytes).digest('hex');
 

@@ -1,9 +1,9 @@
 import fs from 'node:fs';
 import { describe, expect, test } from 'vitest';
-import { listBackups, orphanManifests } from '../../src/files/catalog.js';
-import { formatManifest } from '../../src/files/manifest.js';
+import { orphanManifests } from '../../src/files/catalog.js';
+import { formatManifest } from '../../src/files/manifest-file.js';
 import { workspace } from '../helpers/workspace.js';
-import { manifest, stemAt, storeBackup } from './backups.js';
+import { listBackups, manifest, stemAt, storeBackup } from './backups.js';
 
 const stem = stemAt('20261123T020000Z');
 
@@ -94,6 +94,15 @@ describe('an orphan manifest is', () => {
   test('one whose own file is missing', () => {
     const { directory, path } = workspace();
     storeBackup(directory, stem);
+    expect(orphanManifests({ directory, database: 'logs' })).toEqual([]);
+    fs.rmSync(path(`${stem}.db`));
+    expect(orphanManifests({ directory, database: 'logs' })).toEqual([path(`${stem}.json`)]);
+  });
+
+  test('also when the rest of it is damaged', () => {
+    const { directory, path } = workspace();
+    storeBackup(directory, stem);
+    rewrite(path(`${stem}.json`), { page_count: -1 });
     expect(orphanManifests({ directory, database: 'logs' })).toEqual([]);
     fs.rmSync(path(`${stem}.db`));
     expect(orphanManifests({ directory, database: 'logs' })).toEqual([path(`${stem}.json`)]);

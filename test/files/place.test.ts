@@ -58,7 +58,7 @@ describe('is refused, and what stands there stays', () => {
       code: 'refused',
       message: expect.stringMatching(message) as unknown,
     }) as Error;
-    expect(() => refuseTaken(destination, force)).toThrow(refusal);
+    expect(() => refuseTaken({ destination, force })).toThrow(refusal);
     const temporary = restored(ws);
     expect(() => placeRestored({ temporary, destination, force, journalMode: 'wal' })).toThrow(refusal);
     expect(fs.readdirSync(ws.directory)).toEqual(before);
@@ -72,7 +72,7 @@ describe('is refused, and what stands there stays', () => {
       createDatabase(destination, 'CREATE TABLE t (x)', { journalMode: 'delete' });
       const { pid } = await holdLock({ path: destination, mode });
       fs.rmSync(ws.path('logs.db-journal'), { force: true });
-      expect(() => refuseTaken(destination, true)).toThrow(
+      expect(() => refuseTaken({ destination, force: true })).toThrow(
         expect.objectContaining({ code: 'refused', message: expect.stringContaining(`(${pid})`) as unknown }),
       );
     },
@@ -81,7 +81,7 @@ describe('is refused, and what stands there stays', () => {
 
 test('nothing in the way is no refusal, and a directory that is not there is said', () => {
   const ws = workspace();
-  expect(() => refuseTaken(ws.path('logs.db'), false)).not.toThrow();
+  expect(() => refuseTaken({ destination: ws.path('logs.db'), force: false })).not.toThrow();
   const temporary = restored(ws);
   const destination = ws.path('gone', 'logs.db');
   expect(() => placeRestored({ temporary, destination, force: false, journalMode: 'delete' })).toThrow(

@@ -17,7 +17,7 @@ test('a plain database is what it is', () => {
   const path = database(ws);
   fs.chmodSync(path, 0o640);
   const stat = fs.statSync(path);
-  expect(probeDatabase(path)).toEqual({
+  expect(probeDatabase({ path })).toEqual({
     path,
     viaSymlink: false,
     device: stat.dev,
@@ -35,7 +35,7 @@ test('a symbolic link is followed, and said', () => {
   createDatabase(ws.path('data', 'real.db'), 'CREATE TABLE t (x)');
   fs.symlinkSync('data', ws.path('linked'));
   fs.symlinkSync('linked/real.db', ws.path('logs.db'));
-  expect(probeDatabase(ws.path('logs.db'))).toMatchObject({
+  expect(probeDatabase({ path: ws.path('logs.db') })).toMatchObject({
     path: ws.path('data', 'real.db'),
     viaSymlink: true,
     inode: fs.statSync(ws.path('data', 'real.db')).ino,
@@ -95,9 +95,9 @@ describe('is refused in one line that names the path:', () => {
     const at = ws.path('logs.db');
     prepare(at, ws);
     const refused = expect.objectContaining({ code, message: expect.stringMatching(message) as unknown }) as Error;
-    expect(() => probeDatabase(at)).toThrow(refused);
-    expect(() => probeDatabase(at)).toThrow(at);
-    expect(() => probeDatabase(at)).not.toThrow(/\n/);
+    expect(() => probeDatabase({ path: at })).toThrow(refused);
+    expect(() => probeDatabase({ path: at })).toThrow(at);
+    expect(() => probeDatabase({ path: at })).not.toThrow(/\n/);
   });
 
   test('a socket', async () => {
@@ -105,7 +105,7 @@ describe('is refused in one line that names the path:', () => {
     const server = net.createServer();
     onTestFinished(() => void server.close());
     await new Promise<void>((resolve) => server.listen(at, resolve));
-    expect(() => probeDatabase(at)).toThrow(/a socket/);
+    expect(() => probeDatabase({ path: at })).toThrow(/a socket/);
   });
 
   test.for<[string, (ws: Workspace) => void, RegExp]>([
@@ -127,7 +127,7 @@ describe('is refused in one line that names the path:', () => {
     prepare(ws);
     const script = `
       const { probeDatabase } = await import(process.argv[1]);
-      try { console.log(probeDatabase(process.argv[2])); } catch (error) { console.log(error.code, error.message); }
+      try { console.log(probeDatabase({ path: process.argv[2] })); } catch (error) { console.log(error.code, error.message); }
     `;
     const compiled = new URL('../../dist/files/probe.js', import.meta.url).href;
     const { stdout } = spawnSync(process.execPath, ['--input-type=module', '-e', script, compiled, at], {
@@ -143,5 +143,5 @@ test('a sticky directory that everybody may write may hold a database', () => {
   const ws = workspace();
   const at = database(ws);
   fs.chmodSync(ws.directory, 0o1777);
-  expect(probeDatabase(at)).toMatchObject({ path: at });
+  expect(probeDatabase({ path: at })).toMatchObject({ path: at });
 });

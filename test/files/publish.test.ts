@@ -1,14 +1,12 @@
 import { spawnSync } from 'node:child_process';
 import fs from 'node:fs';
 import { describe, expect, type TestContext, test } from 'vitest';
-import { listBackups } from '../../src/files/catalog.js';
-import { readManifest } from '../../src/files/manifest.js';
 import { partialPath } from '../../src/files/names.js';
 import { publish } from '../../src/files/publish.js';
 import { type Fault, faultEnvironment, readFaultLog } from '../helpers/fault.js';
 import { withSmallDisk } from '../helpers/small-disk.js';
 import { type Workspace, workspace } from '../helpers/workspace.js';
-import { manifest, stemAt } from './backups.js';
+import { listBackups, manifest, readManifest, stemAt } from './backups.js';
 
 const stem = stemAt('20261123T020000Z');
 

@@ -1,8 +1,10 @@
 /** The restore itself, without the command line around it: whatever stands at the path, with an application attached or without one. */
+
 import fs from 'node:fs';
 import path from 'node:path';
 import Database from 'better-sqlite3';
 import { afterAll, describe, expect, test } from 'vitest';
+import { readBackups } from '../../src/engine/backups.js';
 import { noHooks } from '../../src/guard/hooks.js';
 import type { RestoreContext, RestoreRequest } from '../../src/guard/restore-in-place.js';
 import { Engine, restoreInPlace } from '../engine/compiled.js';
@@ -43,7 +45,8 @@ async function restore(site: Installation, changes: Partial<RestoreRequest> = {}
     now: () => new Date(),
   };
   try {
-    const [backup] = await session.call('listBackups', { directory: site.backupDirectory, database: 'logs' });
+    const { backups } = await readBackups(session, { directory: site.backupDirectory, database: 'logs' });
+    const [backup] = backups;
     if (backup === undefined) throw new Error('there is no backup');
     const stat = fs.statSync(site.database, { throwIfNoEntry: false });
     const result = await restoreInPlace(context, {

@@ -1,5 +1,5 @@
 /** Backups as the catalogue lists them, from a few words. Nothing of them is on a disk. */
-import type { Backup } from '../../src/files/catalog.js';
+import type { Backup } from '../../src/files/backups.js';
 import { compactUtc } from '../../src/units.js';
 import { manifest } from '../files/backups.js';
 

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import type { Backup } from '../../src/files/catalog.js';
+import type { Backup } from '../../src/files/backups.js';
 import { type BackupEvidence, goodBackups } from '../../src/jobs/good-backups.js';
 import { type BackupOptions, backupAt } from './backups.js';
 

@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest';
 import { JobError } from '../../src/errors.js';
-import { listBackups } from '../../src/files/catalog.js';
+import { readCatalog } from '../../src/files/catalog.js';
 import { freeBytes } from '../../src/files/disk-space.js';
 import { probeDatabase } from '../../src/files/probe.js';
 import { health } from '../../src/jobs/health.js';
@@ -17,9 +17,9 @@ function contextWhere(holdersFail: JobError): Context {
   const { path, directory } = workspace();
   createDatabase(path('logs.db'), 'CREATE TABLE t (x)');
   const operations: Record<string, (request: never) => unknown> = {
-    probe: ({ path: at }: { path: string }) => probeDatabase(at),
+    probe: probeDatabase,
     measure,
-    listBackups,
+    readCatalog,
     freeBytes,
     holders: () => {
       throw holdersFail;

@@ -3,7 +3,7 @@
  * seed; the same seed makes the same history.
  */
 import { expect, test } from 'vitest';
-import type { Backup } from '../../src/files/catalog.js';
+import type { Backup } from '../../src/files/backups.js';
 import { planRetention, type RetentionRule } from '../../src/jobs/retention-plan.js';
 import { backupAt } from './backups.js';
 

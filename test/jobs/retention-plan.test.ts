@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import type { Backup } from '../../src/files/catalog.js';
+import type { Backup } from '../../src/files/backups.js';
 import {
   frozenBecause,
   planRetention,
