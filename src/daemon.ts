@@ -3,9 +3,10 @@
 import { setFlagsFromString } from 'node:v8';
 import { endEarly, forkEarly } from './engine/fork.js';
 
-const runsNow = process.argv.includes('--run-now');
-// Copying a database takes two processes.
-forkEarly(runsNow ? 2 : 1);
+const said = (...words: readonly string[]): boolean => process.argv.some((word) => words.includes(word));
+const runsNow = said('--run-now');
+// Copying a database takes two processes, and these calls take none. A wrong guess costs no more than time.
+forkEarly(runsNow ? 2 : said('next', 'report', 'ack', 'explain', 'help', '--help', '-h', '--version', '-V') ? 0 : 1);
 if (!runsNow) keepSmall();
 
 // Before anything that imports it, so that an addon that does not load is one clear line.

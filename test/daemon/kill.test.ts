@@ -31,9 +31,10 @@ const lookalike = 'logs-20200101T000000Z-daily.db';
 describe('a daily run killed before a file operation in the backup directory', () => {
   test('leaves whole backups only, and the next run cleans up: from the first fsync of the publication on, each', async (context) => {
     const sites = await Promise.all([1, 2].map(() => steady({ compress: 'none' })));
+    // A write makes no name and nothing durable: killed before it, a run leaves what it leaves before the next call of another kind.
     await sweep(context, sites, (calls) => [
       ...thinned(publicationOf(calls), 2),
-      ...range(publicationOf(calls), calls.length),
+      ...range(publicationOf(calls), calls.length).filter((at) => calls[at - 1]?.operation !== 'write'),
     ]);
   }, 180_000);
 
