@@ -14,6 +14,7 @@ export const operations = {
   freeBytes: async () => (await import('../files/disk-space.js')).freeBytes,
   holders: async () => (await import('../files/holders.js')).holdersOf,
   pin: async () => (await import('../sqlite/operations/pin.js')).pin,
+  readyToCopy: async () => (await import('../sqlite/operations/raw-copy.js')).readyToCopy,
   rawCopy: async () => (await import('../sqlite/operations/raw-copy.js')).rawCopy,
   unpin: async () => (await import('../sqlite/operations/pin.js')).unpin,
   makeWhole: async () => (await import('../sqlite/operations/make-whole.js')).makeWhole,

@@ -23,6 +23,7 @@ await once(watchdog, 'message');
 
 let lock: HeldLock | undefined;
 const used = new Set<OperationName>();
+let broken = false;
 process.on('message', (message) => {
   // Only our own parent has the other end of this channel.
   const request = message as ToChild;
@@ -31,9 +32,10 @@ process.on('message', (message) => {
     process.env['SQLITE_TMPDIR'] ??= request.tempDirectory;
     return;
   }
-  answer(request).then(
-    (value) => send({ kind: 'reply', id: request.id, value }),
-    (thrown: unknown) => {
+  answer(request)
+    .then((value) => send({ kind: 'reply', id: request.id, value }))
+    // An answer that cannot be sent is a failure, too.
+    .catch((thrown: unknown) => {
       const { code, message: text, cause } = toJobError(thrown);
       send({
         kind: 'failure',
@@ -42,8 +44,7 @@ process.on('message', (message) => {
         message: text,
         cause: cause instanceof Error ? (cause.stack ?? cause.message) : '',
       });
-    },
-  );
+    });
 });
 send({ kind: 'ready' });
 
@@ -53,6 +54,8 @@ async function answer(request: Exclude<ToChild, { kind: 'environment' }>): Promi
       lock ??= (await import('../sqlite/operations/lock.js')).takeLock(request.path);
       return undefined;
     case 'reset':
+      // What Node.js has failed to load once, it may never load again in this process: not to be handed on.
+      if (broken) throw new JobError('internal', 'a part of the program could not be loaded');
       // Closed as the last connection, it would write a crashed application's log into the file: the process is ended instead.
       if (used.has('openMonitor') && (await import('../sqlite/monitor.js')).hasMonitor())
         throw new JobError('internal', 'a monitor was left open');
@@ -64,7 +67,11 @@ async function answer(request: Exclude<ToChild, { kind: 'environment' }>): Promi
       if (!isOperation(request.operation)) throw new JobError('internal', `no operation ${request.operation}`);
       // The host's types tie each operation to its request; over the channel that knowledge is lost.
       const load = operations[request.operation] as () => Promise<(request: unknown, progress: Progress) => unknown>;
-      const operation = await load();
+      const operation = await load().catch((cause: unknown) => {
+        broken = true;
+        const advice = 'was the program replaced or moved while it was running? Restart it';
+        throw new JobError('refused', `${request.operation} could not be loaded: ${advice}`, { cause });
+      });
       used.add(request.operation);
       return await operation(request.request, throttled(request.id));
     }

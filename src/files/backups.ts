@@ -32,8 +32,8 @@ export function backupsAmong(
 ): Backups {
   const backups: Backup[] = [];
   const illegible: string[] = [];
-  for (const { stem, manifest: found, stored, pinned } of entries) {
-    const manifest = found === null ? 'illegible' : parseManifest(found.document);
+  for (const { stem, manifest: text, stored, pinned } of entries) {
+    const manifest = parseManifest(text);
     if (manifest === 'illegible') {
       if (stored.length > 0) illegible.push(stem);
       continue;

@@ -12,8 +12,8 @@ import { compressions, isStemOf, manifestPath, pinPath, storedName } from './nam
 export interface CatalogEntry {
   /** What its files share: `<database>-<time>-<schedule>`. */
   readonly stem: string;
-  /** What the manifest's file says; null: no JSON. */
-  readonly manifest: { readonly document: unknown } | null;
+  /** What the manifest's file says. As text: what it says may be anything, and is nothing to send from process to process. */
+  readonly manifest: string;
   /** What bears one of the names its stored file can have. */
   readonly stored: readonly { readonly name: string; readonly isFile: boolean; readonly sizeBytes: number }[];
   readonly pinned: boolean;
@@ -35,14 +35,16 @@ export function readCatalog({ directory, database }: { directory: string; databa
   });
 }
 
-/** Manifests of this database whose stored file is missing: what a crash in the middle of publishing or pruning leaves. */
+/**
+ * Manifests of this database that stand alone: what a crash in the middle of publishing or pruning leaves. One beside a stored file of
+ * another compression than it says is damaged, and somebody will have to look at it.
+ */
 export function orphanManifests({ directory, database }: { directory: string; database: string }): string[] {
   return readCatalog({ directory, database })
     .filter(({ stem, manifest, stored }) => {
-      const claim = claimOf(manifest?.document);
+      const claim = stored.length === 0 ? claimOf(manifest) : undefined;
       if (claim?.database !== database) return false;
-      const isOwn = compressions.some((compression) => storedName(stem, compression) === claim.file);
-      return isOwn && !stored.some(({ name }) => name === claim.file);
+      return compressions.some((compression) => storedName(stem, compression) === claim.file);
     })
     .map(({ stem }) => manifestPath(directory, stem));
 }

@@ -59,7 +59,13 @@ const manifestSchema = z.object({
 export type Manifest = z.infer<typeof manifestSchema>;
 
 /** What a file holds: a manifest; undefined when it is somebody else's JSON; `illegible` when it was one of ours and is damaged. */
-export function parseManifest(document: unknown): Manifest | 'illegible' | undefined {
+export function parseManifest(text: string): Manifest | 'illegible' | undefined {
+  let document: unknown;
+  try {
+    document = JSON.parse(text);
+  } catch {
+    return 'illegible';
+  }
   const manifest = manifestSchema.safeParse(document);
   if (manifest.success) return manifest.data;
   return ours.safeParse(document).success ? 'illegible' : undefined;

@@ -20,7 +20,7 @@ export function prune({ directory, backups }: { directory: string; backups: read
       const stored = join(directory, storedName(stem, manifest.compression));
       const stat = lstatSync(stored, { throwIfNoEntry: false });
       const isThePlanned = stat?.isFile() === true && stat.size === manifest.stored_bytes;
-      const claim = claimOf(readManifestFile(manifestPath(directory, stem))?.document);
+      const claim = claimOf(readManifestFile(manifestPath(directory, stem)));
       const isDescribed = (['database', 'file', 'stored_sha256'] as const).every(
         (key) => claim?.[key] === manifest[key],
       );

@@ -74,6 +74,11 @@ export const backup = {
       const { proof } = proven;
       requireTables(context, proof.tables);
       const { stored, file, statistics } = valueOf(await storing);
+      if (stored.plain.sizeBytes !== proof.sizeBytes)
+        throw new JobError(
+          'io',
+          `what was hashed of ${target.name} is not what was proven: memory or storage is failing; the copy was thrown away`,
+        );
       const anomaly =
         located.replaced ??
         anomalyOf({ sizeBytes: stored.plain.sizeBytes, tables: proof.tables }, earlier.at(-1)?.manifest);

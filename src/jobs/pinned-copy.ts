@@ -31,7 +31,7 @@ export async function pinnedCopy(
   const copier = context.secondOpinion();
   try {
     // It is there before anybody has to wait for what it does.
-    await copier.call('identify', { paths: [located.path] });
+    await copier.call('readyToCopy', undefined);
     const pinned = await session.call('pin', { path: located.path, identity: located, maxWalGrowthBytes });
     const { facts, hold } = pinned;
     let raw: RawCopy | undefined;

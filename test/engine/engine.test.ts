@@ -3,6 +3,7 @@ import { once } from 'node:events';
 import fs from 'node:fs';
 import { describe, expect, onTestFinished, test, vi } from 'vitest';
 import type { Engine as EngineType } from '../../src/engine/engine.js';
+import { faultEnvironment } from '../helpers/fault.js';
 import { descendantsOf, isAlive } from '../helpers/processes.js';
 import { killIfAlive } from '../helpers/program.js';
 import { workspace } from '../helpers/workspace.js';
@@ -369,6 +370,24 @@ describe('children', () => {
       for (const pid of children()) pids.add(pid);
     }
     expect(pids.size).toBe(1);
+  });
+
+  test('are not handed on when a part of the program could not be loaded; the next call works', async (context) => {
+    const engine = startEngine();
+    const before = { ...process.env };
+    const fault = { match: 'dist/files/disk-space.js', operations: ['open'] as const, action: 5 };
+    Object.assign(process.env, faultEnvironment(context, fault));
+    const first = engine.session('logs');
+    // The child is forked at once, and takes the environment with it.
+    const failed = first.call('freeBytes', { path: '/' });
+    for (const name of Object.keys(process.env)) if (!(name in before)) Reflect.deleteProperty(process.env, name);
+    await expect(failed).rejects.toMatchObject({
+      code: 'refused',
+      message: expect.stringContaining('was the program replaced or moved') as unknown,
+    });
+    await first.close();
+    await engine.call('freeBytes', { path: '/' });
+    expect(children()).toHaveLength(1);
   });
 
   test('of two sessions at once are two', async () => {

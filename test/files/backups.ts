@@ -13,7 +13,7 @@ export const listBackups = (of: { directory: string; database: string }): readon
   backupsAmong(readCatalog(of), of).backups;
 
 export const readManifest = (file: string): Manifest | 'illegible' | undefined =>
-  parseManifest(readManifestFile(file)?.document);
+  parseManifest(readManifestFile(file) ?? '{}');
 
 const sha256Of = (bytes: string): string => createHash('sha256').update(bytes).digest('hex');
 

@@ -108,6 +108,13 @@ describe('an orphan manifest is', () => {
     expect(orphanManifests({ directory, database: 'logs' })).toEqual([path(`${stem}.json`)]);
   });
 
+  test('not one beside a stored file under another of its names: that is damaged, and retention waits', () => {
+    const { directory, path } = workspace();
+    storeBackup(directory, stem);
+    fs.renameSync(path(`${stem}.db`), path(`${stem}.db.gz`));
+    expect(orphanManifests({ directory, database: 'logs' })).toEqual([]);
+  });
+
   test('not that of a pair renamed by hand, which stays somebody else’s', () => {
     const { directory, path } = workspace();
     storeBackup(directory, stem);
@@ -120,6 +127,18 @@ describe('an orphan manifest is', () => {
     fs.writeFileSync(path(`${stem}.json`), '{}');
     expect(orphanManifests({ directory, database: 'logs' })).toEqual([]);
   });
+});
+
+test('a manifest that nests deeper than anybody can follow hides no other', () => {
+  const { directory, path } = workspace();
+  storeBackup(directory, stem);
+  const nested = (open: string, inside: string, close: string): string =>
+    open.repeat(20_000) + inside + close.repeat(20_000);
+  fs.writeFileSync(path(`${stemAt('20261124T020000Z')}.json`), nested('[', '', ']'));
+  const tables = nested('{"a":', '1', '}');
+  fs.writeFileSync(path(`${stemAt('20261125T020000Z')}.json`), `{"format":1,"database":"logs","tables":${tables}}`);
+  expect(stems(directory)).toEqual([stem]);
+  expect(orphanManifests({ directory, database: 'logs' })).toEqual([]);
 });
 
 test('what is written into a manifest is read back the same', () => {

@@ -4,7 +4,7 @@ import fs from 'node:fs';
 import path from 'node:path';
 import { setTimeout } from 'node:timers/promises';
 import Database from 'better-sqlite3';
-import { describe, expect, test } from 'vitest';
+import { describe, expect, onTestFinished, test } from 'vitest';
 import { JobError } from '../engine/compiled.js';
 import { overwriteHeader, swapIndexEntries, truncate, zeroPages } from '../helpers/corrupt.js';
 import { faultEnvironment } from '../helpers/fault.js';
@@ -213,6 +213,10 @@ test('gone, or emptied: R9, never made anew', async () => {
 test('the storage answers with I/O errors: R4, nothing restored, nothing more written', async (context) => {
   const site = guardSite();
   const before = { ...process.env };
+  onTestFinished(() => {
+    for (const name of Object.keys(fault)) Reflect.deleteProperty(process.env, name);
+    Object.assign(process.env, before);
+  });
   const fault = faultEnvironment(context, { match: 'data/logs.db', operations: ['read'], action: 5, count: 1_000_000 });
   const run = site.run(async () => {
     // Only for processes that are started from now on; those that idle end after a second.
@@ -220,8 +224,6 @@ test('the storage answers with I/O errors: R4, nothing restored, nothing more wr
     Object.assign(process.env, fault);
   });
   await expect(run).rejects.toMatchObject({ code: 'io' });
-  for (const name of Object.keys(fault)) Reflect.deleteProperty(process.env, name);
-  Object.assign(process.env, before);
   expect(site.audit()).toMatchObject([{ row: 'R4', do: 'stop-writing' }]);
   expect(site.history.openIncident('logs')).toMatchObject({ row: 'R4' });
   expect(site.rows()).toBe(300);
