@@ -10,9 +10,11 @@ import path from 'node:path';
 import { parseArgs } from 'node:util';
 import { proveCrash } from './crash.mjs';
 import { proveDisk } from './disk.mjs';
+import { proveGuard } from './guard.mjs';
 import { proveOrphans } from './orphans.mjs';
 import { program } from './program.mjs';
 import { provePublish } from './publish.mjs';
+import { proveRestore } from './restore.mjs';
 import { proveSignals } from './signals.mjs';
 import { proveSnapshot } from './snapshot.mjs';
 
@@ -32,6 +34,8 @@ const proofs = {
   disk: { about: 'every single file operation fails: no space, I/O error', prove: proveDisk },
   orphans: { about: 'only the parent is killed, at random', prove: proveOrphans },
   snapshot: { about: 'copied beside a writer and checkpoints of every kind', prove: proveSnapshot },
+  guard: { about: 'VACUUM and REINDEX killed at random beside a writer', prove: proveGuard },
+  restore: { about: 'a restore in place killed before every single change of the database', prove: proveRestore },
   signals: { about: 'SIGTERM and SIGINT at random', prove: proveSignals },
 };
 

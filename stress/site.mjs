@@ -44,6 +44,7 @@ export function makeSite(directory, { journalMode, compress, rows, sizeBytes, sh
   const database = at('data', 'logs.db');
   createDebuggleDatabase(database, { journalMode, ...(rows && { rows }), ...(sizeBytes && { sizeBytes }) });
   const farFromNow = new Date(Date.now() + 12 * 3_600_000);
+  const cron = `${farFromNow.getUTCMinutes()} ${farFromNow.getUTCHours()} * * *`;
   const config = {
     timezone: 'UTC',
     state_directory: at('state'),
@@ -52,15 +53,19 @@ export function makeSite(directory, { journalMode, compress, rows, sizeBytes, sh
     log: { level: 'debug', file: at('log', 'maintenance.log') },
     databases: { logs: { path: database, backup_directory: at('backups') } },
     schedules: {
-      daily: {
-        cron: `${farFromNow.getUTCMinutes()} ${farFromNow.getUTCHours()} * * *`,
-        jobs: ['backup', 'integrity', 'analyze', 'retention', 'report'],
-      },
+      daily: { cron, jobs: ['backup', 'integrity', 'analyze', 'retention', 'report'] },
+      hourly: { cron, jobs: ['health'] },
+      // Apart: right after a VACUUM no index needs to be rebuilt.
+      vacuum: { cron, jobs: ['vacuum', 'analyze', 'report'] },
+      reindex: { cron, jobs: ['reindex', 'report'] },
     },
     jobs: {
       backup: { compress },
       integrity: { confirm_after: '0s' },
       retention: { keep_last: 2, keep_days: 0 },
+      // Whatever there is to gain.
+      vacuum: { min_freelist_ratio: 0, min_reclaimable: '0B' },
+      reindex: { when: 'always', pause: '10ms' },
     },
   };
   const file = at('config.yaml');
@@ -78,15 +83,17 @@ export function makeSite(directory, { journalMode, compress, rows, sizeBytes, sh
   };
 }
 
-export const daily = ['--run-now', 'daily', '--json'];
+export const runNow = (/** @type {string} */ schedule) => ['--run-now', schedule, '--json'];
+export const daily = runNow('daily');
 
 /**
  * A run that must succeed, and leave nothing unfinished behind.
  * @param {Site} site
  * @param {string} where
+ * @param {readonly string[]} [args]
  */
-export async function expectGoodRun(site, where) {
-  const result = await site.run(daily);
+export async function expectGoodRun(site, where, args = daily) {
+  const result = await site.run(args);
   if (result.code !== 0)
     throw new Error(
       `${where}: the next run ended with ${result.code ?? result.signal}\n${result.stdout}${result.stderr}`,
