@@ -11,9 +11,9 @@ export const program = path.join(import.meta.dirname, '..', 'dist', 'daemon.js')
 /**
  * Writes a configuration with everything inside the directory; JSON is YAML too. The one schedule is `bench`.
  * @param {string} directory
- * @param {{ database: string, jobs: readonly string[] }} options `database` may be a glob
+ * @param {{ database: string, jobs: readonly string[], options?: object }} options `database` may be a glob; `options` are those of the jobs
  */
-export function writeConfig(directory, { database, jobs }) {
+export function writeConfig(directory, { database, jobs, options = {} }) {
   const file = path.join(directory, 'config.yaml');
   const config = {
     timezone: 'UTC',
@@ -22,6 +22,7 @@ export function writeConfig(directory, { database, jobs }) {
     log: { level: 'info', file: path.join(directory, 'log', 'maintenance.log') },
     databases: { logs: { path: database, backup_directory: path.join(directory, 'backups') } },
     schedules: { bench: { cron: '0 0 1 1 *', jobs } },
+    jobs: options,
   };
   fs.writeFileSync(file, JSON.stringify(config, null, 2), { mode: 0o600 });
   return file;

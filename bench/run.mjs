@@ -12,6 +12,7 @@ import { benchBackup } from './sections/backup.mjs';
 import { benchDaily } from './sections/daily.mjs';
 import { benchFleet } from './sections/fleet.mjs';
 import { benchIdle } from './sections/idle.mjs';
+import { benchWeekly } from './sections/weekly.mjs';
 
 /**
  * @typedef {object} Options
@@ -25,7 +26,7 @@ import { benchIdle } from './sections/idle.mjs';
  */
 
 /** @type {Record<string, (options: Options) => Promise<object>>} */
-const sections = { backup: benchBackup, daily: benchDaily, idle: benchIdle, fleet: benchFleet };
+const sections = { backup: benchBackup, daily: benchDaily, weekly: benchWeekly, idle: benchIdle, fleet: benchFleet };
 
 const { values } = parseArgs({
   options: {

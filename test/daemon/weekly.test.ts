@@ -1,9 +1,22 @@
 /** The weekly maintenance by the real program: decided by figures, done under the guard, told in the report. */
+import fs from 'node:fs';
 import path from 'node:path';
 import Database from 'better-sqlite3';
 import { describe, expect, test } from 'vitest';
+import { createDebuggleDatabase } from '../../scripts/debuggle-database.mjs';
+import { findingsOf } from '../helpers/aftermath.mjs';
 import { swapIndexEntries } from '../helpers/corrupt.js';
-import { contentOf, type Installation, install, jobOf, reportOf, sha256Of } from '../helpers/installation.js';
+import {
+  contentOf,
+  entriesOf,
+  type Installation,
+  install,
+  jobOf,
+  reportOf,
+  sha256Of,
+} from '../helpers/installation.js';
+import { withSmallDisk } from '../helpers/small-disk.js';
+import { until } from '../helpers/until.js';
 import { acknowledgedRowsPresent, startWriter } from '../helpers/writer.js';
 
 const weekly = ['--run-now', 'weekly', '--json'];
@@ -180,6 +193,54 @@ test('a rehearsal that takes longer than writers may wait is no failure: skipped
   expect(sha256Of(site.database)).toBe(before);
   expect((await site.run(['status'])).stdout).toContain('no open problems');
 });
+
+test.for(['wal', 'delete'] as const)(
+  'in %s mode, a disk that fills up under the database during VACUUM, beside a writer: exit 1, not restored, every acknowledged row present, sound',
+  async (journalMode, context) => {
+    await withSmallDisk(context, 80, async (disk) => {
+      const options = { vacuum: { min_freelist_ratio: 0, min_reclaimable: '0B' } };
+      const site = installWeekly({ rows: 1, jobs: ['vacuum', 'report'], options });
+      const database = path.join(disk, 'logs.db');
+      const config = fs.readFileSync(site.file, 'utf8').replace(site.database, database);
+      fs.writeFileSync(site.file, config);
+      createDebuggleDatabase(database, { rows: 10_000, journalMode });
+      const application = new Database(database);
+      application.exec('DELETE FROM logs WHERE rowid % 10 < 3');
+      application.close();
+      const ackFile = site.workspace.path('acknowledged');
+      const writer = await startWriter({ path: database, rate: 50, ackFile });
+
+      const run = site.start(weekly);
+      // The copy is begun: there was room enough, and the VACUUM is yet to come. Nothing of it happens while the disk is filled.
+      const copying = (): boolean => entriesOf(site.backupDirectory).some((name) => name.endsWith('.partial'));
+      const early = run.exited.then(() => Promise.reject(new Error(`it ended too early:\n${run.output().stdout}`)));
+      await Promise.race([until('its copy', copying), early]);
+      early.catch(() => undefined);
+      process.kill(-run.pid, 'SIGSTOP');
+      const ballast = path.join(disk, 'ballast');
+      // Room for the application's commits, and not for what VACUUM writes.
+      const { bavail, bsize } = fs.statfsSync(disk);
+      fs.writeFileSync(ballast, Buffer.alloc(bavail * bsize - 4_000_000));
+      process.kill(-run.pid, 'SIGCONT');
+      const result = { ...(await run.exited), ...run.output(), logLines: run.logLines() };
+      fs.rmSync(ballast);
+      const { errors } = await writer.stop();
+
+      expect(result.code, result.stdout).toBe(1);
+      expect(jobOf(result, 'vacuum')).toMatchObject({ outcome: 'failed', error: { code: 'full' } });
+      const audit = fs.readFileSync(path.join(site.stateDirectory, 'audit.jsonl'), 'utf8').split('\n').slice(0, -1);
+      expect(audit.map((line) => JSON.parse(line) as unknown)).toMatchObject([
+        { row: 'R3', evidence: { check: { found: 'sound' } } },
+      ]);
+      expect(fs.existsSync(path.join(site.stateDirectory, 'quarantine'))).toBe(false);
+      expect(errors.filter((error) => !error.includes('disk is full'))).toEqual([]);
+      const { acknowledged, missing } = acknowledgedRowsPresent(database, ackFile);
+      expect(acknowledged).toBeGreaterThan(20);
+      expect(missing).toEqual([]);
+      expect(findingsOf(database)).toEqual([]);
+    });
+  },
+);
 
 test('a dry run tells each decision with its figures, and changes nothing: not the file, not a log that a crash has left', async () => {
   const site = installWeekly();
