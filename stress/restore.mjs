@@ -41,7 +41,7 @@ export async function proveRestore({ directory, timeIsUp, random, say }) {
  * @returns {Promise<Scene>}
  */
 async function begin(directory, journalMode, random) {
-  const site = makeSite(directory, { journalMode, compress: 'none', rows: 60 });
+  const site = makeSite(directory, { journalMode, compress: 'none', rows: 60, schedules: { hourly: ['health'] } });
   await expectGoodRun(site, 'before anything was killed');
   const newRows = rowsOf(site.database);
   const connection = new Database(site.database);

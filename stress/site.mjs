@@ -35,10 +35,14 @@ function nameOf({ journalMode, compress }) {
 /**
  * Two backups are kept, so that each `daily` prunes one.
  * @param {string} directory made
- * @param {Mode & { rows?: number, sizeBytes?: number, shutdownTimeout?: string }} options
+ * @param {Mode & { rows?: number, sizeBytes?: number, shutdownTimeout?: string, schedules?: Record<string, string[]> }} options `schedules`: besides
+ *   `daily`, by name
  * @returns {Site}
  */
-export function makeSite(directory, { journalMode, compress, rows, sizeBytes, shutdownTimeout = '10s' }) {
+export function makeSite(
+  directory,
+  { journalMode, compress, rows, sizeBytes, shutdownTimeout = '10s', schedules = {} },
+) {
   const at = (/** @type {string[]} */ ...names) => path.join(directory, ...names);
   fs.mkdirSync(at('data'), { recursive: true, mode: 0o700 });
   const database = at('data', 'logs.db');
@@ -54,10 +58,7 @@ export function makeSite(directory, { journalMode, compress, rows, sizeBytes, sh
     databases: { logs: { path: database, backup_directory: at('backups') } },
     schedules: {
       daily: { cron, jobs: ['backup', 'integrity', 'analyze', 'retention', 'report'] },
-      hourly: { cron, jobs: ['health'] },
-      // Apart: right after a VACUUM no index needs to be rebuilt.
-      vacuum: { cron, jobs: ['vacuum', 'analyze', 'report'] },
-      reindex: { cron, jobs: ['reindex', 'report'] },
+      ...Object.fromEntries(Object.entries(schedules).map(([name, jobs]) => [name, { cron, jobs }])),
     },
     jobs: {
       backup: { compress },
