@@ -2,7 +2,7 @@
 import fs from 'node:fs';
 import path from 'node:path';
 import { makeOriginal } from '../databases.mjs';
-import { mean, megabytes, milliseconds, printTable, seconds } from '../numbers.mjs';
+import { median, megabytes, milliseconds, printTable, seconds } from '../numbers.mjs';
 import { descendantsOf, usageOf } from '../processes.mjs';
 import { runNow, writeConfig } from '../program.mjs';
 import { dailyJobs } from './daily.mjs';
@@ -34,8 +34,9 @@ export async function benchFleet(options) {
     databases: costs.length,
     ms,
     perDatabaseMs: ms / costs.length,
-    firstMs: mean(costs.slice(0, group)),
-    lastMs: mean(costs.slice(-group)),
+    firstMs: median(costs.slice(0, group)),
+    lastMs: median(costs.slice(-group)),
+    costsMs: costs,
     ...peaks,
   };
   printTable(
@@ -44,8 +45,8 @@ export async function benchFleet(options) {
     [
       ['time', seconds(ms)],
       ['per database', milliseconds(result.perDatabaseMs)],
-      [`jobs of one, mean of the first ${group}`, milliseconds(result.firstMs)],
-      [`jobs of one, mean of the last ${group}`, milliseconds(result.lastMs)],
+      [`jobs of one, median of the first ${group}`, milliseconds(result.firstMs)],
+      [`jobs of one, median of the last ${group}`, milliseconds(result.lastMs)],
       ['memory of the main process: at a quarter, at the end, peak', peaks?.main.map(megabytes).join(', ') ?? '–'],
       ['memory of its children together, peak', megabytes(peaks?.childrenPeakBytes ?? Number.NaN)],
       ['child processes: at once, in all', `${peaks?.mostChildren}, ${peaks?.childrenSeen}`],
