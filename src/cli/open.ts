@@ -1,5 +1,4 @@
 /** What every command is built from, opened in order and closed in reverse. */
-
 import { fstatSync } from 'node:fs';
 import type { Config } from '../config/config.js';
 import { findConfig } from '../config/find.js';

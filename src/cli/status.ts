@@ -1,5 +1,4 @@
 /** `status`: the truth in a few lines, from what was gathered; no database is opened. */
-
 import { toJobError } from '../errors.js';
 import { goodBackups } from '../jobs/good-backups.js';
 import type { Listed } from '../jobs/targets.js';

@@ -1,5 +1,4 @@
 /** What is done with a copy beside its proof: statistics, hash, compression; and where a damaged database's copy goes. */
-
 import type { z } from 'zod';
 import { readBackups } from '../engine/backups.js';
 import { JobError } from '../errors.js';

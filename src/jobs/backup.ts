@@ -4,7 +4,6 @@
  * The live database is read once; everything else (check, counts, hash, compression, statistics) is done on the copy. A process that
  * dies on the way leaves unfinished files under temporary names, which the next run sweeps; see files/publish.ts for the last steps.
  */
-
 import type { z } from 'zod';
 import { readBackups } from '../engine/backups.js';
 import { JobError } from '../errors.js';

@@ -2,7 +2,6 @@
  * `health`: looks at the live database without scanning or changing it, and says how it is. Measuring is the success; a bad verdict is
  * told, not thrown. A database that cannot be reached is a failure.
  */
-
 import { dirname } from 'node:path';
 import type { z } from 'zod';
 import { readBackups } from '../engine/backups.js';

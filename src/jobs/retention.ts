@@ -3,7 +3,6 @@
  * newest backup failed. The plan is written to the history, synced, before the first file goes; a crash in between leaves backups that
  * the next run prunes.
  */
-
 import type { z } from 'zod';
 import { readBackups } from '../engine/backups.js';
 import type { Backup } from '../files/backups.js';

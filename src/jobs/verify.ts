@@ -4,7 +4,6 @@
  *
  * It only reads backups; a crash leaves a copy in scratch, which the next run sweeps.
  */
-
 import { randomInt } from 'node:crypto';
 import type { z } from 'zod';
 import { readBackups } from '../engine/backups.js';

@@ -1,5 +1,4 @@
 /** The restore itself, without the command line around it: whatever stands at the path, with an application attached or without one. */
-
 import fs from 'node:fs';
 import path from 'node:path';
 import Database from 'better-sqlite3';
