@@ -11,16 +11,16 @@ export const program = path.join(import.meta.dirname, '..', 'dist', 'daemon.js')
 /**
  * Writes a configuration with everything inside the directory; JSON is YAML too. The one schedule is `bench`.
  * @param {string} directory
- * @param {{ database: string, jobs: readonly string[], options?: object }} options `database` may be a glob; `options` are those of the jobs
+ * @param {{ database: string, jobs: readonly string[], options?: object, backups?: string }} options `database` may be a glob; `options` are those of the jobs
  */
-export function writeConfig(directory, { database, jobs, options = {} }) {
+export function writeConfig(directory, { database, jobs, options = {}, backups = path.join(directory, 'backups') }) {
   const file = path.join(directory, 'config.yaml');
   const config = {
     timezone: 'UTC',
     state_directory: path.join(directory, 'state'),
     report_directory: path.join(directory, 'reports'),
     log: { level: 'info', file: path.join(directory, 'log', 'maintenance.log') },
-    databases: { logs: { path: database, backup_directory: path.join(directory, 'backups') } },
+    databases: { logs: { path: database, backup_directory: backups } },
     schedules: { bench: { cron: '0 0 1 1 *', jobs } },
     jobs: options,
   };

@@ -78,7 +78,7 @@ describe('the unit', () => {
     const [state] = values('StateDirectory');
     const [logs] = values('LogsDirectory');
     const writable = values('ReadWritePaths').flatMap((paths) => paths.split(' '));
-    const named = config.databases.flatMap((database) => [path.dirname(database.path), database.backupDirectory]);
+    const named = config.databases.flatMap((database) => [path.dirname(database.path), database.backups.directory]);
     expect(writable.sort()).toEqual([...new Set(named)].sort());
     expect(config.stateDirectory).toBe(`/var/lib/${state}`);
     for (const inside of [config.reportDirectory, config.scratchDirectory])

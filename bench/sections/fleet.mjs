@@ -17,7 +17,12 @@ export async function benchFleet(options) {
     fs.copyFileSync(original, path.join(databases, `tenant-${String(number).padStart(5, '0')}.db`));
   }
   options.progress(`daily over ${options.databases} databases`);
-  const config = writeConfig(directory, { database: path.join(databases, '*.db'), jobs: dailyJobs });
+  const config = writeConfig(directory, {
+    database: path.join(databases, '*.db'),
+    // As the documentation says for many: else each listing of one database's backups reads the names of all.
+    backups: path.join(directory, 'backups', '{database}'),
+    jobs: dailyJobs,
+  });
   /** @type {ReturnType<typeof sampler> | undefined} */
   let memory;
   const { ms, report } = await runNow(config, { onStart: (pid) => (memory = sampler(pid)) });

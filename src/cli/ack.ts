@@ -1,4 +1,5 @@
 /** `ack DATABASE`: what stands open for a database is settled: a marked backup, a replaced file, a job's failure. */
+import { directoriesOf } from '../jobs/targets.js';
 import { chosenTargets, type GlobalOptions, openParts, readConfig } from './open.js';
 import { print } from './terminal.js';
 
@@ -9,10 +10,7 @@ export async function ack(options: GlobalOptions, name: string): Promise<number>
     for (const { target } of await chosenTargets(parts, [name])) {
       const open = parts.history.openProblems(target.name);
       const incident = parts.history.openIncident(target.name);
-      const recorded = parts.history.acknowledge(target.name, new Date(), [
-        target.backupDirectory,
-        target.scratchDirectory,
-      ]);
+      const recorded = parts.history.acknowledge(target.name, new Date(), directoriesOf(target));
       if (!recorded.ok) throw recorded.error;
       print(
         `${target.name}: acknowledged${open.length === 0 && incident === undefined ? '; nothing stood open but marks' : ''}`,

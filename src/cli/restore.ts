@@ -52,7 +52,7 @@ export async function restore(options: RestoreOptions): Promise<number> {
 
 /** Never over a database of the configuration, whose file may be opened at any moment, nor among our own files. */
 async function refuseOurs({ config, engine }: Parts, destination: string): Promise<void> {
-  const directories = config.databases.map((database) => database.backupDirectory);
+  const directories = config.databases.map((database) => database.backups.directory);
   const inside = [...directories, config.stateDirectory, config.reportDirectory].find((directory) =>
     `${real(dirname(destination))}/`.startsWith(`${real(directory)}/`),
   );

@@ -1,5 +1,7 @@
 /** The configuration as the program uses it: checked, defaults filled in, paths absolute, durations in milliseconds, sizes in bytes. */
+
 import type { ConfigMistake } from '../errors.js';
+import type { BackupPlace } from '../jobs/backup-place.js';
 import type { RestoreHooks } from '../jobs/job.js';
 import type { JobKindName, JobOptions } from '../jobs/registry.js';
 
@@ -33,7 +35,7 @@ export interface DatabaseConfig {
   /** Absolute; a glob when `isGlob`. */
   readonly path: string;
   readonly isGlob: boolean;
-  readonly backupDirectory: string;
+  readonly backups: BackupPlace;
   readonly profile: 'debuggle' | null;
   /** The options of every kind of job for this database: its own over the common ones over the defaults. */
   readonly jobs: JobOptions;

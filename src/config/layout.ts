@@ -2,8 +2,10 @@
  * Whether the files of a configuration get into each other's way, as far as the paths alone say. Looks at no disk: one file behind two
  * paths is found later, by what is there (targets.ts).
  */
+
 import { isAbsolute, join, relative, resolve, sep } from 'node:path';
 import { z } from 'zod';
+import { type BackupPlace, backupDirectoryOf, backupPlace } from '../jobs/backup-place.js';
 import { globBase, isGlob } from '../jobs/target-names.js';
 import { globMatches } from './glob-match.js';
 import { defaultDirectories } from './schema.js';
@@ -20,7 +22,7 @@ interface Database {
   /** Absolute; undefined when the configuration has no usable one. */
   readonly path: string | undefined;
   readonly isGlob: boolean;
-  readonly backupDirectory: string | undefined;
+  readonly backups: BackupPlace | undefined;
 }
 
 interface Directory {
@@ -49,7 +51,7 @@ export function layoutFindings(raw: unknown, base: string): LayoutFinding[] {
       name,
       path: absolute(path),
       isGlob: path !== undefined && isGlob(path),
-      backupDirectory: absolute(backup_directory),
+      backups: backup_directory === undefined ? undefined : backupPlace(resolve(base, backup_directory)),
     }),
   );
   const directories = Object.entries({
@@ -83,9 +85,10 @@ function samePaths(databases: readonly Database[]): LayoutFinding[] {
   });
 }
 
-function backupsAmongOurs({ name, backupDirectory }: Database, directories: readonly Directory[]): LayoutFinding[] {
+function backupsAmongOurs({ name, backups }: Database, directories: readonly Directory[]): LayoutFinding[] {
   return directories.flatMap(({ key, path }) => {
-    if (backupDirectory === undefined || path === undefined) return [];
+    if (backups === undefined || path === undefined) return [];
+    const backupDirectory = backups.directory;
     if (!isWithin(backupDirectory, path) && !isWithin(path, backupDirectory)) return [];
     const relation = backupDirectory === path ? 'the same as' : isWithin(backupDirectory, path) ? 'inside' : 'around';
     return [finding(name, 'backup_directory', `${relation} ${key} (${path}): backups need a directory of their own`)];
@@ -101,12 +104,14 @@ function databaseAmongBackups(
   const { name, path } = database;
   if (path === undefined) return [];
   const start = database.isGlob ? globBase(path) : path;
-  for (const { name: backedUp, backupDirectory } of databases) {
-    if (backupDirectory === undefined) continue;
-    const backups = ['x', ...schedules].map((schedule) =>
-      join(backupDirectory, `${backedUp}-20260102T030405Z-${schedule}.db`),
+  for (const { name: listed, isGlob: isGroup, backups } of databases) {
+    if (backups === undefined) continue;
+    const backedUp = isGroup ? `${listed}--x` : listed;
+    const stored = ['x', ...schedules].map((schedule) =>
+      join(backupDirectoryOf(backups, backedUp), `${backedUp}-20260102T030405Z-${schedule}.db`),
     );
-    if (database.isGlob && backups.some((backup) => globMatches(path, backup))) {
+    const backupDirectory = backups.directory;
+    if (database.isGlob && stored.some((backup) => globMatches(path, backup))) {
       return [
         finding(
           name,

@@ -1,6 +1,8 @@
 /** Configuration file -> Config, or every mistake in it at once, each with its place. Reads that file and the secrets it refers to, no more. */
+
 import { dirname, join, resolve } from 'node:path';
 import { ConfigError, type ConfigMistake } from '../errors.js';
+import { backupPlace } from '../jobs/backup-place.js';
 import { type JobOptions, jobKinds } from '../jobs/registry.js';
 import { isGlob } from '../jobs/target-names.js';
 import { clockChangeWarnings } from './clock-changes.js';
@@ -84,7 +86,7 @@ function databases(document: ConfigDocument, raw: unknown, directory: string): D
     name,
     path: resolve(directory, path),
     isGlob: isGlob(path),
-    backupDirectory: resolve(directory, backup_directory),
+    backups: backupPlace(resolve(directory, backup_directory)),
     profile: profile ?? null,
     jobs: jobOptions(at(raw, ['jobs']), at(raw, ['databases', name, 'jobs'])),
     hooks: {

@@ -3,6 +3,7 @@
  * types, and config.schema.json for editors.
  */
 import { z } from 'zod';
+import { backupPlace } from '../jobs/backup-place.js';
 import { type JobKindName, jobKindNames, jobKinds } from '../jobs/registry.js';
 import { profileNames } from '../profiles/profile.js';
 import { duration, size, timerDuration } from '../units.js';
@@ -26,10 +27,18 @@ const text = (mistakeIn: (value: string) => string | undefined) =>
       if (message !== undefined) context.addIssue({ code: 'custom', message });
     });
 
-const path = () =>
+function pathMistake(value: string): string | undefined {
+  if (value.startsWith('~')) return '~ is not expanded here: write the whole path, or ${HOME}/…';
+  return value.includes('\0') ? 'a path cannot contain a NUL character' : undefined;
+}
+
+const path = () => text(pathMistake);
+
+const backupPath = () =>
   text((value) => {
-    if (value.startsWith('~')) return '~ is not expanded here: write the whole path, or ${HOME}/…';
-    return value.includes('\0') ? 'a path cannot contain a NUL character' : undefined;
+    const braces = /\{[^}/]*\}/.exec(backupPlace(value).directory)?.[0];
+    if (braces === undefined) return pathMistake(value);
+    return `${braces} stands for nothing here: only a whole last part {database} does, as in /backups/{database}`;
   });
 
 const notEmpty = (what: string) =>
@@ -70,7 +79,9 @@ const hooksSchema = z.strictObject({
 
 const databaseSchema = z.strictObject({
   path: path().describe('The SQLite file, or a glob (*, **, ?, [ab], {a,b}) that makes each matching file a database.'),
-  backup_directory: path().describe('Where backups are stored; created with mode 0700 on first use.'),
+  backup_directory: backupPath().describe(
+    'Where backups are stored; created with mode 0700 on first use. Ending in `/{database}`: a directory for each database, by its name.',
+  ),
   profile: z
     .enum(profileNames)
     .optional()

@@ -21,7 +21,14 @@ export interface CatalogEntry {
 
 /** A directory that is not there holds none. @throws JobError `io`, `permission`, … */
 export function readCatalog({ directory, database }: { directory: string; database: string }): CatalogEntry[] {
-  return namesIn(directory).flatMap((name) => {
+  return entriesAmong(namesIn(directory), { directory, database });
+}
+
+function entriesAmong(
+  names: readonly string[],
+  { directory, database }: { directory: string; database: string },
+): CatalogEntry[] {
+  return names.flatMap((name) => {
     const stem = name.slice(0, -'.json'.length);
     if (name !== `${stem}.json` || !isStemOf(stem, database)) return [];
     const manifest = readManifestFile(manifestPath(directory, stem));
@@ -36,11 +43,14 @@ export function readCatalog({ directory, database }: { directory: string; databa
 }
 
 /**
- * Manifests of this database that stand alone: what a crash in the middle of publishing or pruning leaves. One beside a stored file of
- * another compression than it says is damaged, and somebody will have to look at it.
+ * Manifests of this database that stand alone, among the names in its directory: what a crash in the middle of publishing or pruning leaves.
+ * One beside a stored file of another compression than it says is damaged, and somebody will have to look at it.
  */
-export function orphanManifests({ directory, database }: { directory: string; database: string }): string[] {
-  return readCatalog({ directory, database })
+export function orphanManifests(
+  { directory, database }: { directory: string; database: string },
+  names: readonly string[] = namesIn(directory),
+): string[] {
+  return entriesAmong(names, { directory, database })
     .filter(({ stem, manifest, stored }) => {
       const claim = stored.length === 0 ? claimOf(manifest) : undefined;
       if (claim?.database !== database) return false;
@@ -49,7 +59,8 @@ export function orphanManifests({ directory, database }: { directory: string; da
     .map(({ stem }) => manifestPath(directory, stem));
 }
 
-function namesIn(directory: string): string[] {
+/** Of a directory that is not there: none. */
+export function namesIn(directory: string): string[] {
   try {
     return readdirSync(directory);
   } catch (error) {

@@ -14,7 +14,7 @@ export const storedName = (stem: string, compression: Compression): string => `$
 
 /** Whether a stem is that of a backup of this database. `logs` does not claim what belongs to `logs-archive`. */
 export function isStemOf(stem: string, database: string): boolean {
-  return stemPattern.exec(stem)?.groups?.['database'] === database;
+  return stem.startsWith(`${database}-`) && stemPattern.exec(stem)?.groups?.['database'] === database;
 }
 
 /** A temporary name that nobody can guess, and that only the holder of the database's lock uses or sweeps. */

@@ -24,6 +24,8 @@ export interface Target {
   readonly group: string;
   readonly path: string;
   readonly backupDirectory: string;
+  /** The directory of it that the configuration names: itself, or the one around it. */
+  readonly backupParent: string;
   readonly scratchDirectory: string;
   readonly profile: Profile | null;
   /** Undefined: none. */

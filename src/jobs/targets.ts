@@ -3,6 +3,7 @@
 import type { Engine } from '../engine/engine.js';
 import { JobError } from '../errors.js';
 import { type ProfileName, profiles } from '../profiles/profile.js';
+import { type BackupPlace, backupDirectoryOf } from './backup-place.js';
 import type { RestoreHooks, Target } from './job.js';
 import type { JobOptions } from './options.js';
 import { globBase, targetName } from './target-names.js';
@@ -11,7 +12,7 @@ export interface ListedDatabase {
   readonly name: string;
   readonly path: string;
   readonly isGlob: boolean;
-  readonly backupDirectory: string;
+  readonly backups: BackupPlace;
   readonly profile: ProfileName | null;
   readonly jobs: JobOptions;
   readonly hooks?: RestoreHooks;
@@ -52,7 +53,8 @@ export async function listTargets(databases: readonly ListedDatabase[], request:
           name,
           group: database.name,
           path,
-          backupDirectory: database.backupDirectory,
+          backupDirectory: backupDirectoryOf(database.backups, name),
+          backupParent: database.backups.directory,
           scratchDirectory,
           profile: database.profile === null ? null : profiles[database.profile],
           ...(database.hooks === undefined ? {} : { hooks: database.hooks }),
@@ -62,6 +64,11 @@ export async function listTargets(databases: readonly ListedDatabase[], request:
     }
   }
   return listed;
+}
+
+/** The directories that hold our own files of this database, whose disks are remembered; those around others first. */
+export function directoriesOf({ backupParent, backupDirectory, scratchDirectory }: Target): string[] {
+  return [...new Set([backupParent, backupDirectory, scratchDirectory])];
 }
 
 async function filesOf(

@@ -13,7 +13,7 @@ import type { JobContext, JobResult, Logger, Past, Recorder, RunNotes, Target } 
 import type { JobOptions } from '../jobs/options.js';
 import { type DatabaseReport, type JobReport, outcomeOfError, type RunReport, worstOutcome } from '../jobs/outcome.js';
 import { type DatabaseKindName, databaseKinds, isDatabaseKind, type JobKindName } from '../jobs/registry.js';
-import { type Listed, type ListedDatabase, listTargets } from '../jobs/targets.js';
+import { directoriesOf, type Listed, type ListedDatabase, listTargets } from '../jobs/targets.js';
 import { compactUtc, formatDuration } from '../units.js';
 import { closedBecause } from './gate.js';
 import { type DatabaseQueue, reasonOf } from './queue.js';
@@ -256,7 +256,7 @@ async function runDatabase(run: Run, { target, options }: Listed): Promise<Datab
 
 /** Makes the directories sure, takes the lock, and removes what an interrupted run has left. */
 async function prepare({ parts, request }: Run, target: Target, session: Session, log: Logger): Promise<void> {
-  for (const path of [target.backupDirectory, target.scratchDirectory]) {
+  for (const path of directoriesOf(target)) {
     const remembered = parts.history.deviceOf(path) ?? null;
     const { device } = await session.call(
       'claimDirectory',

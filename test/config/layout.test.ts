@@ -65,6 +65,21 @@ describe('files that get into each other’s way are refused', () => {
     ]);
   });
 
+  test.each(['/srv/backups/*/*.db', '/srv/backups/a/*-daily.db'])(
+    'a glob over directories of single databases: %s',
+    (glob) => {
+      expect(mistakesIn(document(database('/x.db', '/srv/backups/{database}'), database(glob, '/b')))).toEqual([
+        '3:14 databases.b.path: would take the backups in /srv/backups for databases: store them elsewhere, or narrow the glob',
+      ]);
+    },
+  );
+
+  test('a database beside the directories of single databases', () => {
+    expect(mistakesIn(document(database('/b/x.db', '/b/{database}'), database('/y.db', '/other')))).toEqual([
+      '2:14 databases.a.path: lies in the backup directory /b: databases and backups need different directories',
+    ]);
+  });
+
   test('also when other things are wrong', () => {
     const text = document(
       database('./x.db', './b'),

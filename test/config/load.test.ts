@@ -28,7 +28,7 @@ describe('a valid file', () => {
         name: 'logs',
         path: path.join(here, 'logs.db'),
         isGlob: false,
-        backupDirectory: path.join(here, 'backups'),
+        backups: { directory: path.join(here, 'backups'), each: false },
         profile: null,
       },
     ]);
@@ -132,9 +132,14 @@ schedules:
     const { databases } = load(
       minimal.replace('logs:', 'no:').replace('./logs.db', 'on').replace('./backups', '1_000'),
     );
-    expect(databases.map((one) => [one.name, path.basename(one.path), path.basename(one.backupDirectory)])).toEqual([
+    expect(databases.map((one) => [one.name, path.basename(one.path), path.basename(one.backups.directory)])).toEqual([
       ['no', 'on', '1_000'],
     ]);
+  });
+
+  test('a directory for each database', () => {
+    const { databases } = load(minimal.replace('./backups', '"/srv/backups/{database}"'));
+    expect(databases[0]?.backups).toEqual({ directory: '/srv/backups', each: true });
   });
 
   test('a name of digits keeps its zeros', () => {
@@ -247,6 +252,13 @@ describe('a mistake is said with its line and column', () => {
       `${minimal}timezone: "+02:00"\n`,
       '7:11 timezone: unknown time zone: an IANA name is needed, such as Europe/Berlin or UTC',
     ],
+    ...['./{database}/daily', './b-{database}', './{databse}', './{name}/{database}'].map(
+      (directory): [string, string, string] => [
+        `braces in a backup directory: ${directory}`,
+        minimal.replace('./backups', `"${directory}"`),
+        `4:23 databases.logs.backup_directory: ${/\{.*?\}/.exec(directory)?.[0]} stands for nothing here: only a whole last part {database} does, as in /backups/{database}`,
+      ],
+    ),
     [
       'a profile that does not exist',
       withPath('./logs.db\n    profile: debugle'),

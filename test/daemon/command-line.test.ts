@@ -88,9 +88,10 @@ describe('the configuration', () => {
 });
 
 describe('a glob of databases', () => {
-  const tenants = (...names: string[]): Installation => {
-    const databases = { logs: undefined, tenants: { path: './data/*.db', backup_directory: './backups' } };
-    const site = install({ rows: 0, config: { databases } });
+  const tenants = (...names: string[]): Installation => tenantsWith({}, ...names);
+  const tenantsWith = (options: object, ...names: string[]): Installation => {
+    const glob = { path: './data/*.db', backup_directory: './backups', ...options };
+    const site = install({ rows: 0, config: { databases: { logs: undefined, tenants: glob } } });
     for (const name of names) createDebuggleDatabase(site.workspace.path('data', name), { rows: 20 });
     return site;
   };
@@ -106,6 +107,25 @@ describe('a glob of databases', () => {
     expect(one.databases.map(({ name }) => name)).toEqual(['tenants--b']);
     expect((await site.run(['--run-now', 'daily', '--database', 'tenants--c'])).code).toBe(2);
     expect((await site.run(['ack', 'tenants'])).stdout).toMatch(/^tenants--a: .*\ntenants--b: .*\ntenants--%C3/);
+  });
+
+  test('has a backup directory for each, when told so, and a disk that is gone is not filled for a new one', async () => {
+    const site = tenantsWith({ backup_directory: './backups/{database}' }, 'a.db', 'b.db');
+    expect((await site.run(['--run-now', 'daily'])).code).toBe(0);
+    expect(entriesOf(site.backupDirectory)).toEqual(['tenants--a', 'tenants--b']);
+    const own = path.join(site.backupDirectory, 'tenants--b');
+    expect(site.backups(own)).toMatchObject([{ stem: expect.stringMatching(/^tenants--b-/) as string }]);
+    const copy = site.workspace.path('copy.db');
+    expect((await site.run(['restore', '--database', 'tenants--b', '--to', copy])).stdout).toContain('20 rows');
+
+    fs.renameSync(site.backupDirectory, `${site.backupDirectory}.unmounted`);
+    createDebuggleDatabase(site.workspace.path('data', 'c.db'), { rows: 20 });
+    const gone = await site.run(['--run-now', 'daily', '--database', 'tenants--c']);
+    expect(gone.code).toBe(1);
+    expect(gone.stderr + gone.stdout).toContain(`directory ${site.backupDirectory} is gone: is its disk mounted?`);
+    expect(fs.existsSync(site.backupDirectory)).toBe(false);
+    expect((await site.run(['ack', 'tenants--c'])).code).toBe(0);
+    expect((await site.run(['--run-now', 'daily', '--database', 'tenants--c'])).code).toBe(0);
   });
 
   test('that matches nothing is a failure, and the other databases are worked on', async () => {

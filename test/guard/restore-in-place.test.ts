@@ -32,6 +32,7 @@ async function restore(site: Installation, changes: Partial<RestoreRequest> = {}
       group: 'logs',
       path: site.database,
       backupDirectory: site.backupDirectory,
+      backupParent: site.backupDirectory,
       scratchDirectory,
       profile: null,
     },

@@ -54,11 +54,13 @@ export function guardSite(options: { journalMode?: 'wal' | 'delete'; rows?: numb
   const database = path.join(directory('data'), 'logs.db');
   createDebuggleDatabase(database, { rows, journalMode });
   const stateDirectory = directory('state');
+  const backupDirectory = directory('backups');
   const target: Target = {
     name: 'logs',
     group: 'logs',
     path: database,
-    backupDirectory: directory('backups'),
+    backupDirectory,
+    backupParent: backupDirectory,
     scratchDirectory: directory('scratch'),
     profile: null,
   };

@@ -63,7 +63,7 @@ function setting({ databases = [{}], stateDirectory, ...rest }: Changes = {}): S
       name: 'logs',
       path: ws.path('data', 'logs.db'),
       isGlob: false,
-      backupDirectory: ws.path('backups'),
+      backups: { directory: ws.path('backups'), each: false },
       profile: null,
       jobs: optionsWith(),
       ...database,
@@ -413,14 +413,15 @@ describe('several databases', () => {
     const it = setting({ databases: [], ...over });
     fs.mkdirSync(it.path('tenants'), { mode: 0o700 });
     for (const name of names) change(it.path('tenants', `${name}.db`), 'PRAGMA journal_mode = wal; CREATE TABLE t (x)');
+    const backups = { directory: it.path('backups'), each: false };
     const glob = {
       name: 'tenants',
       path: it.path('tenants', '*.db'),
       isGlob: true,
-      backupDirectory: it.path('backups'),
+      backups,
     };
-    const gone = { name: 'gone', path: it.path('nowhere', '*.db'), isGlob: true, backupDirectory: it.path('backups') };
-    const one = { name: 'logs', path: it.path('data', 'logs.db'), isGlob: false, backupDirectory: it.path('backups') };
+    const gone = { name: 'gone', path: it.path('nowhere', '*.db'), isGlob: true, backups };
+    const one = { name: 'logs', path: it.path('data', 'logs.db'), isGlob: false, backups };
     const databases = [glob, gone, one].map((database) => ({ ...database, profile: null, jobs: optionsWith() }));
     return { ...it, run: (jobs, request = {}) => runIn({ ...it.parts, databases }, jobs, request) };
   }
