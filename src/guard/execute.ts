@@ -12,6 +12,7 @@ export type Executed =
 export async function execute(guarded: Guarded, rewrite: Rewrite): Promise<Executed> {
   try {
     await lookOnceMore(guarded);
+    guarded.context.log.info({ operation: rewrite.operation }, 'the operation begins');
     return { operation: { ended: 'done' }, work: await rewrite.execute() };
   } catch (error) {
     const failure = stoppedByItsDeadline(error) ?? refuseToGoOn(error, guarded.context);

@@ -21,7 +21,7 @@ import { type After, type Case, carryOut } from './carry-out.js';
 import { settleAndCheck } from './check.js';
 import type { Check, Policy } from './decide.js';
 import { execute, failureOf } from './execute.js';
-import { closeMonitors, type Monitors, openMonitors } from './monitors.js';
+import { closeMonitors, type Monitors, monitorsAfterWork, openMonitors } from './monitors.js';
 import { preflight } from './preflight.js';
 import { leftAsItWas, type Repaired, repairIndexes } from './repair.js';
 import type { GuardRules, OnDamage, Rewrite } from './rewrite.js';
@@ -92,15 +92,19 @@ async function carryThrough(guarded: Guarded, request: Request): Promise<JobResu
   const { record, session } = context;
   const before = await lookBefore(guarded, request);
   if ('ended' in before) return before.ended;
-  const { monitors, copy, proof } = before;
+  const { copy, proof } = before;
 
   const sealed = rules.preBackup ? await seal(guarded, located, copy, proof) : null;
+  if (sealed !== null) context.log.info({ backup: sealed.stem }, 'the backup from before is sealed');
   const source = { path: sealed?.path ?? copy.path, proof };
   const rehearsal = rules.rehearse ? await rehearse(guarded, rewrite, source) : null;
 
   record.guardIntent(id, { deed: rewrite.operation, facts: intentOf(located, before, sealed?.stem ?? null, rules) });
   progress.intended = true;
   const executed = await execute(guarded, rewrite);
+  const monitors = await monitorsAfterWork(guarded, before.monitors);
+  const failed = 'failure' in executed ? { reason: executed.failure.message } : {};
+  context.log.info({ operation: rewrite.operation, ...failed }, 'the operation has ended and will be checked');
   const length = await session
     .call('look', { path: located.path })
     .catch((error: unknown) => refuseToGoOn(error, context));

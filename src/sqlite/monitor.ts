@@ -9,15 +9,28 @@
  * While it is open, nothing in this process may open the database's files otherwise than through SQLite: closing any descriptor would
  * drop its locks. https://www.sqlite.org/howtocorrupt.html#posix_close_bug
  */
+import { existsSync } from 'node:fs';
 import { JobError } from '../errors.js';
+import { readChangeCounter } from './change-counter.js';
 import { type Connection, type Identity, openForReading, openForWriting } from './open.js';
 import { toDatabaseError } from './result-codes.js';
 
 export interface MonitorReading {
   readonly dataVersion: number;
+  /**
+   * The file's change counter, read before the version: while that is unmoved nobody else has moved this either. For when the version can
+   * no longer be read, because SQLite cannot open the file. Null in WAL mode, where it says nothing.
+   */
+  readonly changeCounter: number | null;
 }
 
-let held: { readonly path: string; readonly connection: Connection } | undefined;
+interface Held {
+  readonly path: string;
+  readonly identity: Identity;
+  readonly connection: Connection;
+}
+
+let held: Held | undefined;
 
 /** Opens the monitor; one that an earlier run left behind is closed first. @throws JobError as opening does */
 export function openMonitor(request: { path: string; identity: Identity; access: 'read' | 'write' }): MonitorReading {
@@ -29,7 +42,7 @@ export function openMonitor(request: { path: string; identity: Identity; access:
     connection.pragma('temp_store = FILE');
     connection.pragma('synchronous = FULL');
   }
-  held = { path, connection };
+  held = { path, identity, connection };
   return readMonitor();
 }
 
@@ -37,10 +50,21 @@ export function openMonitor(request: { path: string; identity: Identity; access:
 export function readMonitor(): MonitorReading {
   const { path, connection } = required();
   try {
-    return { dataVersion: Number(connection.pragma('data_version', { simple: true })) };
+    const changeCounter = monitoredCounter();
+    return { dataVersion: Number(connection.pragma('data_version', { simple: true })), changeCounter };
   } catch (error) {
     throw toDatabaseError(error, `cannot ask ${path} whether others have committed`);
   }
+}
+
+/**
+ * The change counter alone, which a file that SQLite cannot open may still have. Null in WAL mode.
+ *
+ * @throws JobError `internal` when the monitor is gone
+ */
+export function monitoredCounter(): number | null {
+  const { path, identity } = required();
+  return existsSync(`${path}-wal`) ? null : readChangeCounter(identity);
 }
 
 /** Whether this process holds one. */
@@ -59,7 +83,7 @@ export function monitorConnection(): Connection {
   return required().connection;
 }
 
-function required(): { readonly path: string; readonly connection: Connection } {
+function required(): Held {
   if (held === undefined) throw new JobError('internal', 'this process holds no monitor: the one that did has ended');
   return held;
 }

@@ -2,12 +2,10 @@
 import { execFileSync } from 'node:child_process';
 import fs from 'node:fs';
 import path from 'node:path';
-import { setTimeout } from 'node:timers/promises';
 import Database from 'better-sqlite3';
-import { describe, expect, onTestFinished, test } from 'vitest';
+import { describe, expect, test } from 'vitest';
 import { JobError } from '../engine/compiled.js';
-import { overwriteHeader, swapIndexEntries, truncate, zeroPages } from '../helpers/corrupt.js';
-import { faultEnvironment } from '../helpers/fault.js';
+import { swapIndexEntries, zeroPages } from '../helpers/corrupt.js';
 import { type GuardSite, guardSite } from './site.js';
 
 const insert = `INSERT INTO logs (log_id, timestamp, original_log, processed_log, severity, language) VALUES ('new', datetime('now'), 'x', '', 'info', 'auto')`;
@@ -27,56 +25,6 @@ describe.each(['wal', 'delete'] as const)('in %s mode', (journalMode) => {
     expect(fs.readdirSync(site.context.target.scratchDirectory)).toEqual([]);
     expect(site.history.openIncident('logs')).toBeUndefined();
     expect(site.audit()).toMatchObject([{ row: 'R1', outcome: 'succeeded' }]);
-  });
-
-  test('damaged after the backup was sealed, nothing committed: R11, restored; who had it open sees it and goes on', async () => {
-    const site = guardSite({ journalMode });
-    const application = new Database(site.database);
-    const ids = application
-      .prepare('SELECT group_concat(log_id) FROM (SELECT log_id FROM logs ORDER BY log_id)')
-      .pluck();
-    const before = ids.get();
-    const result = await site.run(() => damageFrom(site, '20', '3'));
-    expect(result.summary).toContain('(R11)');
-    expect(result).toMatchObject({ outcome: 'restored', facts: { guard: { row: 'R11', committed: 'none' } } });
-    expect(ids.get()).toBe(before);
-    application.exec(insert);
-    application.close();
-    expect(site.sql('PRAGMA integrity_check')).toBe('ok');
-    expect(site.rows()).toBe(301);
-    expect(site.audit()).toMatchObject([
-      { row: 'R11', do: 'restore' },
-      { row: 'R11', do: 'nothing', outcome: 'restored' },
-    ]);
-    expect(site.history.openIncident('logs')).toMatchObject({ row: 'R11' });
-    expect(quarantined(site)).toHaveLength(1);
-    // The one from before, and the one of the restored database.
-    expect(backupsIn(site.backupDirectory)).toHaveLength(2);
-    await expect(site.run()).rejects.toThrow(/waits since .* for somebody to look at it/);
-  });
-
-  test('damaged, and somebody committed in between: R12, held; the file stays as it is, and is in quarantine', async () => {
-    const site = guardSite({ journalMode });
-    const result = await site.run(() => {
-      site.sql(insert);
-      damageFrom(site, '20', '3');
-    });
-    expect(result).toMatchObject({ outcome: 'held', facts: { guard: { row: 'R12', committed: 'some' } } });
-    expect(result.summary).toContain('restore --database logs --from');
-    expect(site.history.openIncident('logs')).toMatchObject({ row: 'R12' });
-    expect(quarantined(site)).toHaveLength(1);
-    expect(backupsIn(site.backupDirectory)).toHaveLength(1);
-  });
-
-  test('a commit squeezed between the decision and the restore: not restored, held', async () => {
-    const site = guardSite({ journalMode });
-    site.onLog = (message) => {
-      if (message === 'the files are in quarantine') site.sql('CREATE TABLE squeezed (id INTEGER PRIMARY KEY)');
-    };
-    const result = await site.run(() => damageFrom(site, '20', '3'));
-    expect(result).toMatchObject({ outcome: 'held', facts: { guard: { row: 'R12' } } });
-    expect(site.audit().map((line) => `${line.row} ${line.do}`)).toEqual(['R11 restore', 'R12 hold']);
-    expect(site.sql(`SELECT count(*) FROM sqlite_schema WHERE name = 'squeezed'`)).toBe(1);
   });
 
   test('damaged before: R7, and neither the file nor its log has changed by a byte', async () => {
@@ -120,39 +68,6 @@ test('one operation that meets its own deadline is not the end of the run', asyn
   expect(site.history.unfinishedGuards(() => false)).toEqual([]);
 });
 
-test('rows that the rewrite itself has lost, and nobody committed: damage, restored', async () => {
-  const site = guardSite();
-  site.sql('CREATE TABLE plain (id INTEGER PRIMARY KEY, word TEXT)', `INSERT INTO plain (word) VALUES ('a'), ('b')`);
-  const root = Number(site.sql(`SELECT rootpage FROM sqlite_schema WHERE name = 'plain'`));
-  const result = await site.run(undefined, undefined, {
-    execute: async () => {
-      flush(site);
-      forgetLastRow(site.database, root);
-      const { dev, ino } = fs.statSync(site.database);
-      const file = { on: 'monitor', path: site.database, device: dev, inode: ino, mayTruncate: true } as const;
-      await site.context.session.call('vacuum', { site: file, toIncremental: false });
-      return { durationMs: 1, facts: {} };
-    },
-  });
-  expect(result).toMatchObject({ outcome: 'restored', facts: { guard: { committed: 'none' } } });
-  expect(result.summary).toContain('plain: 1, was 2');
-  expect(site.sql('SELECT count(*) FROM plain')).toBe(2);
-});
-
-test('on_damage: restore_lossy, and somebody committed: put in safety first, then restored', async () => {
-  const site = guardSite();
-  const result = await site.run(
-    () => {
-      site.sql(insert);
-      damageFrom(site, '20', '1');
-    },
-    { onDamage: 'restore_lossy' },
-  );
-  expect(site.audit().map((line) => line.do)).toEqual(['save', 'restore', 'nothing']);
-  expect(result).toMatchObject({ outcome: 'restored', facts: { guard: { row: 'R12' } } });
-  expect(site.rows()).toBe(300);
-});
-
 test('damaged again within a week of a restore: R13, somebody must look first', async () => {
   const site = guardSite();
   const id = site.history.guardBegun({ runId: 'weekly-0', database: 'logs', operation: 'vacuum', at: new Date() });
@@ -163,70 +78,11 @@ test('damaged again within a week of a restore: R13, somebody must look first', 
   expect(result).toMatchObject({ outcome: 'held', facts: { guard: { row: 'R13', do: 'stop' } } });
 });
 
-test.for<[string, (file: string) => void, string]>([['a missing half', (file) => truncate(file, 200_704), 'R11']])(
-  'WAL mode, %s, nothing committed: restored',
-  async ([, damage, row]) => {
-    const site = guardSite();
-    const result = await site.run(() => {
-      flush(site);
-      damage(site.database);
-    });
-    expect(result).toMatchObject({ outcome: 'restored', facts: { guard: { row, committed: 'none' } } });
-    expect(site.sql('PRAGMA integrity_check')).toBe('ok');
-    expect(site.rows()).toBe(300);
-  },
-);
-
-test('the header gone in WAL mode: it is not mended without somebody, held', async () => {
-  const site = guardSite();
-  const result = await site.run(() => {
-    flush(site);
-    overwriteHeader(site.database);
-  });
-  expect(result).toMatchObject({ outcome: 'held', facts: { guard: { row: 'R12' } } });
-  expect(fs.readFileSync(site.database).subarray(0, 16).toString('latin1')).not.toBe('SQLite format 3\0');
-  expect(site.history.openIncident('logs')).toMatchObject({ row: 'R12' });
-});
-
-test('the header gone in rollback-journal mode: not provable, held', async () => {
-  const site = guardSite({ journalMode: 'delete' });
-  const result = await site.run(() => fs.writeFileSync(site.database, Buffer.alloc(100), { flag: 'r+' }));
-  expect(result).toMatchObject({ outcome: 'held', facts: { guard: { row: 'R12', committed: 'not-provable' } } });
-});
-
-test('another file in its place: R9, held, and neither is touched', async () => {
-  const site = guardSite();
-  const other = `${site.database}.other`;
-  fs.copyFileSync(site.database, other);
-  const result = await site.run(() => fs.renameSync(other, site.database));
-  expect(result).toMatchObject({ outcome: 'held', facts: { guard: { row: 'R9' } } });
-  expect(quarantined(site)).toEqual([]);
-});
-
 test('gone, or emptied: R9, never made anew', async () => {
   const site = guardSite();
   const result = await site.run(() => fs.renameSync(site.database, `${site.database}.away`));
   expect(result).toMatchObject({ outcome: 'held', facts: { guard: { row: 'R9' } } });
   expect(fs.existsSync(site.database)).toBe(false);
-});
-
-test('the storage answers with I/O errors: R4, nothing restored, nothing more written', async (context) => {
-  const site = guardSite();
-  const before = { ...process.env };
-  onTestFinished(() => {
-    for (const name of Object.keys(fault)) Reflect.deleteProperty(process.env, name);
-    Object.assign(process.env, before);
-  });
-  const fault = faultEnvironment(context, { match: 'data/logs.db', operations: ['read'], action: 5, count: 1_000_000 });
-  const run = site.run(async () => {
-    // Only for processes that are started from now on; those that idle end after a second.
-    await setTimeout(1300);
-    Object.assign(process.env, fault);
-  });
-  await expect(run).rejects.toMatchObject({ code: 'io' });
-  expect(site.audit()).toMatchObject([{ row: 'R4', do: 'stop-writing' }]);
-  expect(site.history.openIncident('logs')).toMatchObject({ row: 'R4' });
-  expect(site.rows()).toBe(300);
 });
 
 describe('an index that differs from its table', () => {
@@ -429,17 +285,6 @@ function damageFrom(site: GuardSite, first: string, count: string): void {
       stdio: 'ignore',
     },
   );
-}
-
-/** One cell fewer in the page's header: the row is there, and nothing says so. VACUUM then forgets it without a word. */
-function forgetLastRow(file: string, page: number): void {
-  const descriptor = fs.openSync(file, 'r+');
-  const at = (page - 1) * 4096 + 3;
-  const cells = Buffer.alloc(2);
-  fs.readSync(descriptor, cells, 0, 2, at);
-  cells.writeUInt16BE(cells.readUInt16BE(0) - 1, 0);
-  fs.writeSync(descriptor, cells, 0, 2, at);
-  fs.closeSync(descriptor);
 }
 
 /** The first of the two places where a word stands that an index holds, too: its table's, which was made first. */

@@ -70,7 +70,8 @@ function read(file: string, offset: number, length: number): Buffer {
   }
 }
 
-function overwrite(file: string, offset: number, bytes: Buffer): void {
+/** Writes bytes over whatever is there. */
+export function overwrite(file: string, offset: number, bytes: Buffer): void {
   const descriptor = fs.openSync(file, 'r+');
   try {
     fs.writeSync(descriptor, bytes, 0, bytes.length, offset);

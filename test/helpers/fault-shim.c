@@ -8,6 +8,9 @@
  *   FAULT_COUNTER a file: calls are counted in it, over all processes together
  *   FAULT_COUNT   how many calls from there on; default 1
  *   FAULT_LOG     gets a line "op path" for each matching call, before it is acted upon
+ *   FAULT_WHEN    a file: while it is not there, nothing matches
+ *   PAUSE_TEXTS   lines: the first write of each, to whatever file, is held up: PAUSE_GATE.<n>.reached is made, n from 0 on, and it goes on
+ *   PAUSE_GATE    when PAUSE_GATE.<n>.open is there
  *
  * A kill comes before the call: with FAULT_AT=n exactly n-1 matching calls were carried out. Both the 32- and 64-bit names of glibc are
  * covered, since Node.js (libuv) and SQLite use either. Writes through mmap (into SQLite's -shm) are not.
@@ -32,7 +35,7 @@
 
 enum act { GO_ON, FAIL, HALVE };
 
-static const char *match, *ops, *action, *log_path;
+static const char *match, *ops, *action, *log_path, *when, *pause_texts, *pause_gate;
 static long first = 1, count = 1;
 static atomic_long own_calls, *calls = &own_calls;
 
@@ -49,6 +52,9 @@ __attribute__((constructor)) static void configure(void) {
   ops = getenv("FAULT_OPS");
   action = getenv("FAULT_ACTION");
   log_path = getenv("FAULT_LOG");
+  when = getenv("FAULT_WHEN");
+  pause_texts = getenv("PAUSE_TEXTS");
+  pause_gate = getenv("PAUSE_GATE");
   if (getenv("FAULT_AT")) first = atol(getenv("FAULT_AT"));
   if (getenv("FAULT_COUNT")) count = atol(getenv("FAULT_COUNT"));
   if (getenv("FAULT_COUNTER")) share_calls(getenv("FAULT_COUNTER"));
@@ -75,6 +81,7 @@ static void note(const char *op, const char *path) {
 static enum act decide(const char *op, const char *path, const char *other) {
   if (!match || !*match || !listed(op)) return GO_ON;
   if (!(path && strstr(path, match)) && !(other && strstr(other, match))) return GO_ON;
+  if (when && syscall(SYS_faccessat, AT_FDCWD, when, F_OK) != 0) return GO_ON;
   long number = atomic_fetch_add(calls, 1) + 1;
   if (log_path) note(op, path);
   if (!action || number < first || number >= first + count || !strcmp(action, "COUNT")) return GO_ON;
@@ -95,6 +102,29 @@ static enum act decide_fd(const char *op, int fd) {
   if (length < 0) return GO_ON;
   path[length] = 0;
   return decide(op, path, NULL);
+}
+
+/* Until somebody has opened the gate; it stays open. */
+static void wait_at_gate(int number) {
+  int saved = errno;
+  char file[PATH_MAX];
+  snprintf(file, sizeof file, "%s.%d.reached", pause_gate, number);
+  long fd = syscall(SYS_openat, AT_FDCWD, file, O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
+  if (fd >= 0) syscall(SYS_close, fd);
+  snprintf(file, sizeof file, "%s.%d.open", pause_gate, number);
+  while (syscall(SYS_faccessat, AT_FDCWD, file, F_OK) != 0) usleep(2000);
+  errno = saved;
+}
+
+static void pause_at(const void *buffer, size_t length) {
+  static atomic_int passed[8];
+  if (!pause_texts || !pause_gate) return;
+  const char *text = pause_texts;
+  for (int number = 0; number < 8 && *text; number++) {
+    size_t size = strcspn(text, "\n");
+    if (memmem(buffer, length, text, size) && !atomic_exchange(&passed[number], 1)) wait_at_gate(number);
+    text += size + (text[size] == '\n');
+  }
 }
 
 static size_t half(enum act act, size_t length) {
@@ -128,14 +158,17 @@ OPEN(open64)
 OPENAT(openat)
 OPENAT(openat64)
 
-#define PLAIN(op, name, buffer_type) \
-  ssize_t name(int fd, buffer_type buffer, size_t length) { \
-    REAL(name); \
-    enum act act = decide_fd(op, fd); \
-    return act == FAIL ? -1 : real(fd, buffer, half(act, length)); \
-  }
-PLAIN("read", read, void *)
-PLAIN("write", write, const void *)
+ssize_t read(int fd, void *buffer, size_t length) {
+  REAL(read);
+  enum act act = decide_fd("read", fd);
+  return act == FAIL ? -1 : real(fd, buffer, half(act, length));
+}
+ssize_t write(int fd, const void *buffer, size_t length) {
+  REAL(write);
+  pause_at(buffer, length);
+  enum act act = decide_fd("write", fd);
+  return act == FAIL ? -1 : real(fd, buffer, half(act, length));
+}
 
 #define AT_OFFSET(op, name, buffer_type, offset_type) \
   ssize_t name(int fd, buffer_type buffer, size_t length, offset_type offset) { \

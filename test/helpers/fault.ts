@@ -22,6 +22,8 @@ export interface Fault {
   readonly count?: number;
   /** A file that gets a line for each matching call. */
   readonly log?: string;
+  /** A file: while it is not there, nothing happens. */
+  readonly when?: string;
 }
 
 const source = path.join(import.meta.dirname, 'fault-shim.c');
@@ -30,7 +32,7 @@ const cache = path.join(import.meta.dirname, '..', '..', 'node_modules', '.cache
 
 /** The environment that makes a program and its children meet the fault. Skips the test where there is no gcc. */
 export function faultEnvironment(context: TestContext, fault: Fault): NodeJS.ProcessEnv {
-  const { match, operations = [], action, at = 1, counter, count = 1, log } = fault;
+  const { match, operations = [], action, at = 1, counter, count = 1, log, when } = fault;
   return {
     LD_PRELOAD: compiledShim(context),
     FAULT_MATCH: match,
@@ -40,6 +42,27 @@ export function faultEnvironment(context: TestContext, fault: Fault): NodeJS.Pro
     FAULT_COUNT: String(count),
     ...(counter === undefined ? {} : { FAULT_COUNTER: counter }),
     ...(log === undefined ? {} : { FAULT_LOG: log }),
+    ...(when === undefined ? {} : { FAULT_WHEN: when }),
+  };
+}
+
+export interface Pauses {
+  readonly env: NodeJS.ProcessEnv;
+  /** Whether a process stands before that text now, or has. */
+  readonly reached: (text: string) => boolean;
+  /** It goes on. */
+  readonly end: (text: string) => void;
+}
+
+/**
+ * The environment that makes a program stand still right before it writes each of these texts for the first time, lines of its log, say:
+ * while it does, a test is between two of its steps. `gate`: a path that nothing else uses. Skips the test where there is no gcc.
+ */
+export function pauseBefore(context: TestContext, texts: readonly string[], gate: string): Pauses {
+  return {
+    env: { LD_PRELOAD: compiledShim(context), PAUSE_TEXTS: texts.join('\n'), PAUSE_GATE: gate },
+    reached: (text) => fs.existsSync(`${gate}.${texts.indexOf(text)}.reached`),
+    end: (text) => fs.writeFileSync(`${gate}.${texts.indexOf(text)}.open`, ''),
   };
 }
 
