@@ -11,7 +11,7 @@ const cache = path.join(import.meta.dirname, '..', 'node_modules', '.cache', 'de
  * @typedef {object} Fault
  * @property {string} match a substring of the path
  * @property {readonly string[]} operations
- * @property {number | 'KILLGROUP' | 'COUNT'} action an errno, or what else
+ * @property {number | 'KILL' | 'KILLGROUP' | 'COUNT'} action an errno, or what else
  * @property {number} [at]
  * @property {number} [count]
  */
@@ -44,6 +44,16 @@ export async function runWithFault(site, args, { match, operations, action, at =
     return { operation: line.slice(0, space), path: path.relative(site.directory, line.slice(space + 1)) };
   });
   return { ...result, calls };
+}
+
+/**
+ * The numbers of so many calls, from 1 on.
+ * @param {number} count
+ * @param {() => number} random
+ */
+export function inAnyOrder(count, random) {
+  const ranked = Array.from({ length: count }, (_, index) => ({ at: index + 1, rank: random() }));
+  return ranked.sort((one, other) => one.rank - other.rank).map(({ at }) => at);
 }
 
 function compiled() {

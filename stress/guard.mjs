@@ -3,9 +3,16 @@
  * a run comes to its end, while an application commits a hundred rows a second and now and then crashes as well. No acknowledged row is
  * lost, the database stays sound, and nothing is ever restored, repaired or held: nothing was damaged.
  */
-import fs from 'node:fs';
 import path from 'node:path';
-import { expectGoodRun, expectRecorded, expectSoundDatabase, expectWhole, makeSite, runNow } from './site.mjs';
+import {
+  expectGoodRun,
+  expectNothingDone,
+  expectRecorded,
+  expectSoundDatabase,
+  expectWhole,
+  makeSite,
+  runNow,
+} from './site.mjs';
 import { expectAcknowledgedRows, startWriter } from './writer.mjs';
 
 /** Apart: right after a VACUUM no index needs to be rebuilt. */
@@ -55,16 +62,4 @@ export async function proveGuard({ directory, timeIsUp, random, say }) {
     }
   } while (!timeIsUp());
   return `${killed.group} kills of the group and ${killed.parent} of the parent alone, ${rows} acknowledged rows looked for`;
-}
-
-/**
- * The guard has found every database sound, or could not get at it in time.
- * @param {import('./site.mjs').Site} site
- */
-function expectNothingDone(site) {
-  const lines = fs.readFileSync(path.join(site.state, 'audit.jsonl'), 'utf8').split('\n').slice(0, -1);
-  const odd = lines.map((line) => JSON.parse(line)).filter(({ row }) => row !== 'R1' && row !== 'R2');
-  if (odd.length > 0)
-    throw new Error(`${site.name}: the guard decided by row ${odd[0].row}: ${JSON.stringify(odd[0])}`);
-  if (fs.existsSync(path.join(site.state, 'quarantine'))) throw new Error(`${site.name}: there is a quarantine`);
 }

@@ -5,7 +5,7 @@
 import fs from 'node:fs';
 import path from 'node:path';
 import Database from 'better-sqlite3';
-import { runWithFault } from './fault.mjs';
+import { inAnyOrder, runWithFault } from './fault.mjs';
 import { expectGoodRun, expectWhole, makeSite, runNow } from './site.mjs';
 
 const operations = ['write', 'fsync', 'ftruncate', 'unlink'];
@@ -53,13 +53,11 @@ async function begin(directory, journalMode, random) {
   const { code, calls } = await runWithFault(site, args, { match: 'data/logs.db', operations, action: 'COUNT' });
   if (code !== 0 || rowsOf(site.database) !== newRows)
     throw new Error(`${site.name}: a restore that nobody killed ended with ${code}`);
-  const points = calls
-    .map((_, index) => ({ at: index + 1, rank: random() }))
-    .sort((one, other) => one.rank - other.rank);
+  const points = inAnyOrder(calls.length, random);
   fs.writeFileSync(path.join(directory, 'old.db'), old);
   const oldRows = rowsOf(path.join(directory, 'old.db'));
   const found = { old: 0, new: 0 };
-  return { site, args, old, oldRows, newRows, points: points.map(({ at }) => at), total: calls.length, found };
+  return { site, args, old, oldRows, newRows, points, total: calls.length, found };
 }
 
 /**

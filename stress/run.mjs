@@ -15,6 +15,7 @@ import { proveOrphans } from './orphans.mjs';
 import { program } from './program.mjs';
 import { provePublish } from './publish.mjs';
 import { proveRestore } from './restore.mjs';
+import { proveRewrite } from './rewrite.mjs';
 import { proveSignals } from './signals.mjs';
 import { proveSnapshot } from './snapshot.mjs';
 
@@ -35,6 +36,10 @@ const proofs = {
   orphans: { about: 'only the parent is killed, at random', prove: proveOrphans },
   snapshot: { about: 'copied beside a writer and checkpoints of every kind', prove: proveSnapshot },
   guard: { about: 'VACUUM and REINDEX killed at random beside a writer', prove: proveGuard },
+  rewrite: {
+    about: 'VACUUM and REINDEX killed before every single change of the database, beside a writer',
+    prove: proveRewrite,
+  },
   restore: { about: 'a restore in place killed before every single change of the database', prove: proveRestore },
   signals: { about: 'SIGTERM and SIGINT at random', prove: proveSignals },
 };

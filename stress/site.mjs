@@ -159,3 +159,15 @@ export function expectRecorded(site, most, where) {
   if (interrupted > most) throw new Error(`${where}: ${interrupted} runs are recorded as interrupted, ${most} were`);
   return interrupted;
 }
+
+/**
+ * The guard has found every database sound, or could not get at it in time.
+ * @param {Site} site
+ */
+export function expectNothingDone(site) {
+  const lines = fs.readFileSync(path.join(site.state, 'audit.jsonl'), 'utf8').split('\n').slice(0, -1);
+  const odd = lines.map((line) => JSON.parse(line)).filter(({ row }) => row !== 'R1' && row !== 'R2');
+  if (odd.length > 0)
+    throw new Error(`${site.name}: the guard decided by row ${odd[0].row}: ${JSON.stringify(odd[0])}`);
+  if (fs.existsSync(path.join(site.state, 'quarantine'))) throw new Error(`${site.name}: there is a quarantine`);
+}
