@@ -55,6 +55,7 @@ const besides: Readonly<Record<string, string>> = {
   'guard/run -> version': 'who made a decision',
   'guard/guarded-run -> version': 'who intended something',
   'jobs/backup-manifest -> version': 'who wrote a manifest',
+  'jobs/analyze -> version': 'whether the library may write at all',
   'schedule/run -> jobs': 'somebody must call the jobs: the one runner',
   'schedule/run -> engine': 'it opens the session that jobs are handed',
   'schedule/run -> files': 'the path of the lock',

@@ -24,13 +24,9 @@ const safeVersion = [3, 51, 3] as const;
 
 /** The reason not to, as a sentence; undefined: it may be rewritten. */
 export function ineligibleBecause(facts: EligibilityFacts, permissions: Permissions): string | undefined {
-  const { operation, features, surroundings, sqliteVersion } = facts;
-  if (isOlder(sqliteVersion))
-    return `SQLite ${sqliteVersion} of this program is older than ${safeVersion.join('.')}, in which a WAL database can be damaged by two checkpoints at once: update the program`;
-  if (surroundings.networkFileSystem !== null)
-    return `it lies on a network file system (${surroundings.networkFileSystem}), where SQLite's locks cannot be trusted`;
-  if (surroundings.litestream !== null && !permissions.withLitestream)
-    return `Litestream replicates it (${surroundings.litestream}), and would have to copy all of it anew; with_litestream: true allows it`;
+  const { operation, features } = facts;
+  const unsafe = unsafeToWrite(facts, permissions);
+  if (unsafe !== undefined) return unsafe;
   if (operation === 'reindex') {
     const [collation, ...moreCollations] = features.collations;
     if (collation !== undefined)
@@ -43,6 +39,20 @@ export function ineligibleBecause(facts: EligibilityFacts, permissions: Permissi
   if (operation === 'vacuum' && bound !== undefined && !permissions.rowidChange) {
     return `VACUUM may number the rows of ${bound.by} anew, and the full-text table ${bound.name}${more(moreBound)} finds them by number; give it an INTEGER PRIMARY KEY, or rebuild the full-text index after each VACUUM and say vacuum_allow_rowid_change: true`;
   }
+  return undefined;
+}
+
+/** Why nothing of ours may be written to the database, be it ever so little. */
+export function unsafeToWrite(
+  { surroundings, sqliteVersion }: Pick<EligibilityFacts, 'surroundings' | 'sqliteVersion'>,
+  { withLitestream }: Pick<Permissions, 'withLitestream'>,
+): string | undefined {
+  if (isOlder(sqliteVersion))
+    return `SQLite ${sqliteVersion} of this program is older than ${safeVersion.join('.')}, in which a WAL database can be damaged by two checkpoints at once: update the program`;
+  if (surroundings.networkFileSystem !== null)
+    return `it lies on a network file system (${surroundings.networkFileSystem}), where SQLite's locks cannot be trusted`;
+  if (surroundings.litestream !== null && !withLitestream)
+    return `Litestream replicates it (${surroundings.litestream}), and would have to copy all that is written; with_litestream: true allows it`;
   return undefined;
 }
 

@@ -4,8 +4,10 @@
  */
 import type { z } from 'zod';
 import { JobError, toJobError } from '../errors.js';
+import { unsafeToWrite } from '../guard/eligibility.js';
 import type { Statistics } from '../sqlite/operations/analyze.js';
 import { formatBytes, formatDuration } from '../units.js';
+import { sqliteVersion } from '../version.js';
 import { secondLook, speaksOfDamage } from './confirm.js';
 import { discardQuietly, takeCopy } from './copy.js';
 import type { JobContext, JobKind, JobResult } from './job.js';
@@ -27,7 +29,10 @@ export const analyze = {
   options: analyzeOptions,
 
   async plan(context: Context): Promise<string> {
-    const { sizeBytes } = await locate(context);
+    const located = await locate(context);
+    const unsafe = await unsafeBecause(context, located);
+    if (unsafe !== undefined) return `skip: ${unsafe}`;
+    const { sizeBytes } = located;
     const source = context.planned.includes('backup')
       ? "this run's backup"
       : `a copy of ${formatBytes(sizeBytes)} made in ${context.target.scratchDirectory}`;
@@ -37,6 +42,8 @@ export const analyze = {
   async run(context: Context): Promise<JobResult> {
     const located = await locate(context);
     refuseReplaced(located);
+    const unsafe = await unsafeBecause(context, located);
+    if (unsafe !== undefined) return { outcome: 'skipped', summary: unsafe, facts: {} };
     const statistics = context.notes.statistics ?? (await gatherOnOwnCopy(context, located));
     if (statistics instanceof JobError) return { outcome: 'skipped', summary: statistics.message, facts: {} };
     const published = await publish(context, located, statistics);
@@ -52,6 +59,11 @@ export const analyze = {
     };
   },
 } as const satisfies JobKind<'analyze', typeof analyzeOptions>;
+
+async function unsafeBecause({ session, options }: Context, { path }: Located): Promise<string | undefined> {
+  const surroundings = await session.call('surroundings', { path });
+  return unsafeToWrite({ surroundings, sqliteVersion }, { withLitestream: options.with_litestream });
+}
 
 /** Answers why not where the schema needs what this program lacks. */
 async function gatherOnOwnCopy(context: Context, located: Located): Promise<Statistics | JobError> {

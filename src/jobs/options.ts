@@ -40,6 +40,13 @@ export const integrityOptions = z.strictObject({
     .describe('A finding is checked again in another process after this time, before it is believed.'),
 });
 
+const withLitestream = z
+  .boolean()
+  .default(false)
+  .describe(
+    'Whether a database that Litestream replicates is written to as well: it then copies what was written, after a VACUUM all of it.',
+  );
+
 export const analyzeOptions = z.strictObject({
   analysis_limit: z
     .int()
@@ -48,12 +55,8 @@ export const analyzeOptions = z.strictObject({
     .describe(
       'Rows looked at per index, as in PRAGMA analysis_limit; 0 reads them all. The work is done on a copy either way.',
     ),
+  with_litestream: withLitestream,
 });
-
-const withLitestream = z
-  .boolean()
-  .default(false)
-  .describe('Whether a database that Litestream replicates is rewritten too; it then copies all of it anew.');
 
 const rehearse = z
   .boolean()

@@ -4,7 +4,7 @@ import path from 'node:path';
 import zlib, { gunzipSync } from 'node:zlib';
 import Database from 'better-sqlite3';
 import { describe, expect, test } from 'vitest';
-import { ask, entriesOf, install, reportOf, sha256Of } from '../helpers/installation.js';
+import { ask, entriesOf, install, jobOf, reportOf, sha256Of } from '../helpers/installation.js';
 import { parseLog } from '../helpers/program.js';
 import { acknowledgedRowsPresent, startWriter } from '../helpers/writer.js';
 
@@ -38,6 +38,21 @@ describe('daily on a sound database', () => {
     expect([...bytes.subarray(18, 20)]).toEqual([1, 1]);
     expect(ask(site.workspace, file, 'PRAGMA integrity_check')).toBe('ok');
     expect(ask(site.workspace, file, 'SELECT count(*) FROM logs')).toBe(411);
+  });
+
+  test('writes nothing into a database that Litestream replicates, unless told so, and backs it up', async () => {
+    const site = install();
+    const litestream = path.join(path.dirname(site.database), '.logs.db-litestream');
+    fs.mkdirSync(litestream);
+    const before = sha256Of(site.database);
+    const result = await site.run(['--run-now', 'daily', '--json']);
+    expect(result.code).toBe(0);
+    expect(jobOf(result, 'analyze')).toMatchObject({
+      outcome: 'skipped',
+      summary: `Litestream replicates it (${litestream}), and would have to copy all that is written; with_litestream: true allows it`,
+    });
+    expect(sha256Of(site.database)).toBe(before);
+    expect(site.backups()).toHaveLength(1);
   });
 
   test('tells the story in the log, one JSON object a line, and ends it with the outcome', async () => {

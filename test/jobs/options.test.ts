@@ -53,7 +53,7 @@ test('options left out have the defaults that config.example.yaml shows', () => 
       pause: 250,
       with_litestream: false,
     },
-    analyze: { analysis_limit: 0 },
+    analyze: { analysis_limit: 0, with_litestream: false },
     verify: { older: 1, foreign_keys: true, assertions: [] },
     retention: { keep_last: 3, keep_days: 30, keep_daily: 0, keep_weekly: 0, keep_monthly: 0 },
     health: {
