@@ -11,7 +11,9 @@ import { expectGoodRun, expectNothingDone, expectSoundDatabase, makeSite, runNow
 import { expectAcknowledgedRows, startWriter } from './writer.mjs';
 
 const operations = ['write', 'fsync', 'ftruncate', 'unlink'];
-const keptRows = 60;
+// Few: each page is a call or two.
+const keptRows = 20;
+const commitsPerSecond = 20;
 
 /** @typedef {'vacuum' | 'reindex'} Rewrite */
 /** @typedef {{ site: import('./site.mjs').Site, rewrite: Rewrite, points: number[], total: number, killed: Record<'group' | 'child', number>, rows: number }} Scene */
@@ -69,7 +71,7 @@ async function prepare(site) {
   connection.close();
   const ackFile = path.join(site.directory, 'acknowledged');
   fs.rmSync(ackFile, { force: true });
-  return { ackFile, writer: await startWriter(site.database, ackFile) };
+  return { ackFile, writer: await startWriter(site.database, ackFile, commitsPerSecond) };
 }
 
 /**

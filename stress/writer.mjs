@@ -11,9 +11,10 @@ const script = path.join(import.meta.dirname, '..', 'test', 'helpers', 'children
  * Resolves once it writes.
  * @param {string} database
  * @param {string} ackFile gets the id of each row whose commit has returned
+ * @param {number} [rate] commits a second
  */
-export async function startWriter(database, ackFile) {
-  const options = { path: database, rate: 100, ackFile, busyTimeoutMs: 10_000, rowBytes: 1400 };
+export async function startWriter(database, ackFile, rate = 100) {
+  const options = { path: database, rate, ackFile, busyTimeoutMs: 10_000, rowBytes: 1400 };
   const child = fork(script, [JSON.stringify(options)], { execArgv: [] });
   const ended = once(child, 'exit');
   const answer = async () =>

@@ -32,7 +32,6 @@ export const operations = {
   gatherStatistics: async () => (await import('../sqlite/operations/analyze.js')).gatherStatistics,
   publishStatistics: async () => (await import('../sqlite/operations/analyze.js')).publishStatistics,
   openMonitor: async () => (await import('../sqlite/monitor.js')).openMonitor,
-  monitoredCounter: async () => (await import('../sqlite/monitor.js')).monitoredCounter,
   readMonitor: async () => (await import('../sqlite/monitor.js')).readMonitor,
   closeMonitor: async () => (await import('../sqlite/monitor.js')).closeMonitor,
   look: async () => (await import('../files/look.js')).look,
@@ -52,9 +51,9 @@ export const operations = {
   thaw: async () => (await import('../files/thaw.js')).thaw,
   salvage: async () => (await import('../sqlite/operations/salvage.js')).salvage,
   matchPageSize: async () => (await import('../sqlite/operations/match-page-size.js')).matchPageSize,
-  lengthen: async () => (await import('../files/lengthen.js')).lengthen,
   healHeader: async () => (await import('../files/heal-header.js')).healHeader,
   replaceSet: async () => (await import('../files/replace-set.js')).replaceSet,
+  rewriteFirstPage: async () => (await import('../sqlite/operations/rewrite-first-page.js')).rewriteFirstPage,
   restoreLive: async () => (await import('../sqlite/operations/restore-live.js')).restoreLive,
   livePageSize: async () => (await import('../sqlite/operations/page-size.js')).livePageSize,
   findQuarantine: async () => (await import('../files/restore-marks.js')).findQuarantine,
@@ -67,6 +66,25 @@ export const operations = {
 } as const satisfies Record<string, () => Promise<(request: never, progress: Progress) => unknown>>;
 
 export type OperationName = keyof typeof operations;
+
+/**
+ * Those that open files without SQLite. When such a descriptor is closed, all locks go that this process has on the file: never on a
+ * database that a monitor of this process holds open. https://www.sqlite.org/howtocorrupt.html#posix_close_bug
+ */
+export const rawOperations: ReadonlySet<OperationName> = new Set([
+  'probe',
+  'rawCopy',
+  'digest',
+  'compress',
+  'unpack',
+  'lookAtDestination',
+  'quarantine',
+  'healHeader',
+  'replaceSet',
+  'placeRestored',
+  'thaw',
+]);
+
 type Operation<Name extends OperationName> = Awaited<ReturnType<(typeof operations)[Name]>>;
 export type Request<Name extends OperationName> = Parameters<Operation<Name>>[0];
 export type Reply<Name extends OperationName> = Awaited<ReturnType<Operation<Name>>>;

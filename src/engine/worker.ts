@@ -7,9 +7,10 @@ import { writeFileSync } from 'node:fs';
 import { constants, setPriority } from 'node:os';
 import { Worker } from 'node:worker_threads';
 import { JobError, toJobError } from '../errors.js';
+import { companions } from '../files/header.js';
 import type { HeldLock } from '../sqlite/operations/lock.js';
 import type { FromChild, ToChild } from './messages.js';
-import { type OperationName, operations, type Progress } from './operations.js';
+import { type OperationName, operations, type Progress, rawOperations } from './operations.js';
 
 process.umask(0o077);
 process.title = 'debuggle-maintenance worker';
@@ -73,9 +74,20 @@ async function answer(request: Exclude<ToChild, { kind: 'environment' }>): Promi
         throw new JobError('refused', `${request.operation} could not be loaded: ${advice}`, { cause });
       });
       used.add(request.operation);
+      if (rawOperations.has(request.operation)) await refuseMonitored(request.operation, request.request);
       return await operation(request.request, throttled(request.id));
     }
   }
+}
+
+/** The request's texts may be paths: none may be that of a database whose monitor is in this process. */
+async function refuseMonitored(operation: OperationName, request: unknown): Promise<void> {
+  if (!used.has('openMonitor') || typeof request !== 'object' || request === null) return;
+  const path = (await import('../sqlite/monitor.js')).monitoredPath();
+  if (path === null) return;
+  const files = [path, ...companions.map((suffix) => `${path}${suffix}`)];
+  if (Object.values(request).some((value) => typeof value === 'string' && files.includes(value)))
+    throw new JobError('internal', `${operation} of ${path} beside its monitor, whose locks it would drop`);
 }
 
 function isOperation(name: string): name is OperationName {

@@ -5,7 +5,7 @@
 import { closeSync, constants, lstatSync, openSync, readSync, statSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { errorCodeOf, JobError, toFileError } from '../errors.js';
-import { companions, type HeaderFacts, readHeaderFacts } from './header.js';
+import { companions, readHeaderFacts } from './header.js';
 import { type Holders, holdersOf, holdersOfDeleted } from './holders.js';
 import { probeFile } from './probe.js';
 
@@ -22,7 +22,10 @@ export interface Destination {
     readonly mode: number;
   } | null;
   /** Null: what is there cannot be a database's header. */
-  readonly header: HeaderFacts | null;
+  readonly header: {
+    readonly pageSize: number;
+    readonly journal: 'rollback' | 'wal';
+  } | null;
   /** Bytes of the companions that are there. */
   readonly companions: Readonly<Partial<Record<'-wal' | '-shm' | '-journal', number>>>;
   readonly holders: Holders;

@@ -10,15 +10,8 @@ export const companions = ['-wal', '-shm', '-journal'] as const;
 
 const magic = Buffer.from('SQLite format 3\0', 'latin1');
 
-export interface HeaderFacts {
-  readonly pageSize: number;
-  readonly journal: 'rollback' | 'wal';
-  /** Null: the header does not say, or is not to be believed. */
-  readonly pageCount: number | null;
-}
-
 /** What a database's first hundred bytes say; null when they cannot be a database's. */
-export function readHeaderFacts(bytes: Buffer): HeaderFacts | null {
+export function readHeaderFacts(bytes: Buffer): { pageSize: number; journal: 'rollback' | 'wal' } | null {
   if (bytes.length < 100 || !bytes.subarray(0, 16).equals(magic)) return null;
   const stored = bytes.readUInt16BE(16);
   const pageSize = stored === 1 ? 65_536 : stored;
@@ -27,10 +20,7 @@ export function readHeaderFacts(bytes: Buffer): HeaderFacts | null {
   // The payload fractions, which never were anything else.
   const fractions = bytes.subarray(21, 24).equals(Buffer.from([64, 32, 32]));
   if (!isPowerOfTwo || !fractions || writeVersion > 2 || readVersion > 2) return null;
-  // Believed only when written together with the change counter, as SQLite does.
-  const isKnown = bytes.readUInt32BE(24) === bytes.readUInt32BE(92) && bytes.readUInt32BE(28) > 0;
-  const pageCount = isKnown ? bytes.readUInt32BE(28) : null;
-  return { pageSize, journal: readVersion === 2 ? 'wal' : 'rollback', pageCount };
+  return { pageSize, journal: readVersion === 2 ? 'wal' : 'rollback' };
 }
 
 /** Sets the two bytes and syncs the file: SQLite has synced the pages, not these. */

@@ -1,7 +1,7 @@
 /** What ends a run before anything was changed is decided by the same table, and recorded, as what comes after. Only reads. */
 import type { JobError } from '../errors.js';
 import type { JobContext, JobResult } from '../jobs/job.js';
-import type { Check, Decision } from './decide.js';
+import type { CheckBefore, Decision } from './decide.js';
 import { failureOf } from './execute.js';
 import { decideAndRecord, type Guarded, refuseToGoOn } from './run.js';
 
@@ -46,12 +46,14 @@ export function endBefore(guarded: Guarded, failure: JobError): JobResult {
 }
 
 /** Undefined: it says nothing about the database. */
-function checkOf({ code }: JobError): Exclude<Check, { found: 'sound' }> | undefined {
+function checkOf({ code }: JobError): CheckBefore | undefined {
   if (code === 'damaged' || code === 'not-a-database') return { found: 'damaged' };
   if (code === 'identity-changed' || code === 'missing') return { found: 'elsewhere' };
   switch (failureOf(code)) {
     case 'io':
       return { found: 'io' };
+    case 'constraint':
+      return { found: 'duplicates' };
     case 'foreign':
       return { found: 'foreign' };
     case 'busy':

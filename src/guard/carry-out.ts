@@ -134,6 +134,7 @@ async function restore(guarded: Guarded, decision: Decision, facing: Case): Prom
       unless: {
         session: witness.monitor === 'executor' ? context.session : context.beside,
         dataVersion: witness.dataVersion,
+        mayWrite: witness.monitor === 'executor',
       },
       quarantineDirectory: quarantineOf(context),
       salvage: true,

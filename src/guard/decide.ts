@@ -32,6 +32,9 @@ export type Check =
   | { readonly found: 'indexes-only'; readonly agreed: boolean }
   | { readonly found: 'damaged' };
 
+/** Also before anything was changed: the indexes of a copy cannot be rebuilt, for rows that they forbid. */
+export type CheckBefore = Exclude<Check, { readonly found: 'sound' }> | { readonly found: 'duplicates' };
+
 /** What is known from before the operation. `sealed`: as a backup that can be restored. */
 export type Baseline =
   | { readonly known: 'sound'; readonly sealed: boolean }
@@ -46,7 +49,7 @@ export type Policy =
 
 export type Evidence =
   /** Before anything was changed: what the baseline showed. Sound: there is nothing to decide. */
-  | { readonly stage: 'before'; readonly check: Exclude<Check, { readonly found: 'sound' }> }
+  | { readonly stage: 'before'; readonly check: CheckBefore }
   | {
       readonly stage: 'after';
       readonly operation: Operation;
@@ -111,8 +114,10 @@ export function opensIncident(decision: Decision): boolean {
   );
 }
 
-function decideBefore(check: Exclude<Check, { readonly found: 'sound' }>): Decision {
+function decideBefore(check: CheckBefore): Decision {
   switch (check.found) {
+    case 'duplicates':
+      return duplicates;
     case 'io':
       return storageFails;
     case 'elsewhere':
@@ -262,7 +267,7 @@ const unverifiable: Decision = {
   row: 'R6',
   do: 'disable',
   outcome: 'failed',
-  why: 'it needs functions, collations or modules that this program lacks: not verifiable is not damaged; take the job out of its schedule',
+  why: 'it needs functions, collations or modules that this program lacks: not verifiable is not damaged; it is not tried again before somebody has acknowledged it',
 };
 const oldDamage: Decision = {
   row: 'R7',

@@ -1,7 +1,8 @@
 /** The one step that changes the live database: on the monitor's own connection, once a last look has found nothing. */
 import { JobError, type JobErrorCode } from '../errors.js';
 import type { Operation, OperationFailure } from './decide.js';
-import type { Rewrite, Work } from './rewrite.js';
+import { requireSpace } from './preflight.js';
+import type { GuardRules, Rewrite, Work } from './rewrite.js';
 import { type Guarded, refuseToGoOn } from './run.js';
 
 export type Executed =
@@ -9,8 +10,9 @@ export type Executed =
   | { readonly operation: Extract<Operation, { readonly ended: 'failed' }>; readonly failure: JobError };
 
 /** @throws JobError only when the run is being stopped */
-export async function execute(guarded: Guarded, rewrite: Rewrite): Promise<Executed> {
+export async function execute(guarded: Guarded, rewrite: Rewrite, rules: GuardRules): Promise<Executed> {
   try {
+    await requireSpace(guarded.context, guarded.located, rewrite, rules);
     await lookOnceMore(guarded);
     guarded.context.log.info({ operation: rewrite.operation }, 'the operation begins');
     return { operation: { ended: 'done' }, work: await rewrite.execute() };

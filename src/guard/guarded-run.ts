@@ -21,7 +21,7 @@ import { type After, type Case, carryOut } from './carry-out.js';
 import { settleAndCheck } from './check.js';
 import type { Check, Policy } from './decide.js';
 import { execute, failureOf } from './execute.js';
-import { closeMonitors, type Monitors, monitorsAfterWork, openMonitors } from './monitors.js';
+import { closeMonitors, type Monitors, openMonitors } from './monitors.js';
 import { preflight } from './preflight.js';
 import { leftAsItWas, type Repaired, repairIndexes } from './repair.js';
 import type { GuardRules, OnDamage, Rewrite } from './rewrite.js';
@@ -92,17 +92,16 @@ async function carryThrough(guarded: Guarded, request: Request): Promise<JobResu
   const { record, session } = context;
   const before = await lookBefore(guarded, request);
   if ('ended' in before) return before.ended;
-  const { copy, proof } = before;
+  const { monitors, copy, proof } = before;
 
-  const sealed = rules.preBackup ? await seal(guarded, located, copy, proof) : null;
+  const sealed = rules.preBackup ? await backingUp(guarded, seal(guarded, located, copy, proof)) : null;
   if (sealed !== null) context.log.info({ backup: sealed.stem }, 'the backup from before is sealed');
   const source = { path: sealed?.path ?? copy.path, proof };
   const rehearsal = rules.rehearse ? await rehearse(guarded, rewrite, source) : null;
 
   record.guardIntent(id, { deed: rewrite.operation, facts: intentOf(located, before, sealed?.stem ?? null, rules) });
   progress.intended = true;
-  const executed = await execute(guarded, rewrite);
-  const monitors = await monitorsAfterWork(guarded, before.monitors);
+  const executed = await execute(guarded, rewrite, rules);
   const failed = 'failure' in executed ? { reason: executed.failure.message } : {};
   context.log.info({ operation: rewrite.operation, ...failed }, 'the operation has ended and will be checked');
   const length = await session
@@ -152,6 +151,16 @@ function restoredLately({ past, target, now }: JobContext<unknown>): boolean {
   return last !== undefined && Math.abs(now().getTime() - last.getTime()) < weekMs;
 }
 
+/** Where no backup can be made, nothing else of this run may write to the database or delete its backups. */
+async function backingUp<Done>({ context }: Guarded, work: Promise<Done>): Promise<Done> {
+  try {
+    return await work;
+  } catch (error) {
+    context.notes.preBackupFailed = toJobError(error).message;
+    throw error;
+  }
+}
+
 interface Before extends Extract<Looked, { readonly sound: true }> {
   readonly monitors: Monitors;
 }
@@ -164,7 +173,7 @@ async function lookBefore(guarded: Guarded, request: Request): Promise<Before | 
   let looked: Looked;
   try {
     monitors = await openMonitors(guarded);
-    looked = await takeBaseline(guarded, located, progress.unfinished);
+    looked = await backingUp(guarded, takeBaseline(guarded, located, progress.unfinished));
   } catch (error) {
     const failure = refuseToGoOn(error, context);
     const confirmed =
@@ -192,7 +201,13 @@ async function lookBefore(guarded: Guarded, request: Request): Promise<Before | 
     progress.intended = true;
   };
   const repair = { indexes, monitors, unfinished: progress.unfinished, onIntent };
-  const repaired = await repairIndexes(guarded, located, repair);
+  let repaired: Repaired;
+  try {
+    repaired = await repairIndexes(guarded, located, repair);
+  } catch (error) {
+    // On a copy still: what forbids it there is told like any other decision.
+    return { ended: endBefore(guarded, refuseToGoOn(error, context)) };
+  }
   if (repaired.failure !== undefined) return { ended: await endRepair(guarded, repaired, repaired.failure, monitors) };
   const { checked } = repaired;
   if (checked.check.found !== 'sound') throw await damageError(context, checked.findings);

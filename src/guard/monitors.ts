@@ -3,21 +3,18 @@
  * session's child: its own work does not move it. M2 idles in the second child, and stands in when the executor has died. Whoever can
  * still say is asked once more under the lock of a restore.
  */
+import type { MonitorReading } from '../sqlite/monitor.js';
 import { type Guarded, refuseToGoOn } from './run.js';
 
 export interface Monitors {
   readonly executor: number;
   readonly witness: number;
-  /** The file's change counter, when M1 last said that nobody else had committed; null in WAL mode, or when it could not say so. */
-  readonly changeCounter: number | null;
 }
-
-type Monitor = 'executor' | 'witness';
 
 export interface Committed {
   readonly committed: 'none' | 'some' | 'not-provable';
   /** Whom to ask once more, and what it said last: a commit after that moves it. Null: nobody can say. */
-  readonly witness: { readonly monitor: Monitor; readonly dataVersion: number } | null;
+  readonly witness: { readonly monitor: keyof Monitors; readonly dataVersion: number } | null;
 }
 
 /** @throws JobError as opening the database does */
@@ -26,14 +23,7 @@ export async function openMonitors({ context, located }: Guarded): Promise<Monit
   const file = { path: located.path, identity: located };
   const executor = await session.call('openMonitor', { ...file, access: 'write' });
   const witness = await beside.call('openMonitor', { ...file, access: 'read' });
-  return { executor: executor.dataVersion, witness: witness.dataVersion, changeCounter: executor.changeCounter };
-}
-
-/** Our own work has moved the file's counter: what it is now, as long as nobody else's has. */
-export async function monitorsAfterWork({ context }: Guarded, monitors: Monitors): Promise<Monitors> {
-  const reading = await orNull(context, context.session.call('readMonitor', undefined));
-  if (reading === null) return monitors;
-  return { ...monitors, changeCounter: reading.dataVersion === monitors.executor ? reading.changeCounter : null };
+  return { executor: executor.dataVersion, witness: witness.dataVersion };
 }
 
 /** M1, while it lives: M2 has seen M1's own commits, and must read the file anew after each. */
@@ -41,35 +31,19 @@ export async function readCommitted({ context }: Guarded, before: Monitors): Pro
   const { session, beside } = context;
   const executor = await orNull(context, session.call('readMonitor', undefined));
   if (executor !== null) {
-    const committed = executor.dataVersion === before.executor ? 'none' : 'some';
-    return { committed, witness: { monitor: 'executor', dataVersion: executor.dataVersion } };
+    const committed = executor === before.executor ? 'none' : 'some';
+    return { committed, witness: { monitor: 'executor', dataVersion: executor } };
   }
   const witness = await orNull(context, beside.call('readMonitor', undefined));
-  if (witness !== null) {
-    const committed = witness.dataVersion === before.witness ? 'none' : 'not-provable';
-    return { committed, witness: { monitor: 'witness', dataVersion: witness.dataVersion } };
-  }
-  return await readCounter(context, before);
-}
-
-/** Where SQLite cannot open the file any more, its header may still be as it was. */
-async function readCounter({ session, beside, ...context }: Guarded['context'], before: Monitors): Promise<Committed> {
-  const live = { executor: session, witness: beside };
-  for (const monitor of ['executor', 'witness'] as const) {
-    const counter = await orNull(context, live[monitor].call('monitoredCounter', undefined));
-    if (counter !== null && counter === before.changeCounter)
-      return { committed: 'none', witness: { monitor, dataVersion: before[monitor] } };
-  }
-  return { committed: 'not-provable', witness: null };
+  if (witness === null) return { committed: 'not-provable', witness };
+  const committed = witness === before.witness ? 'none' : 'not-provable';
+  return { committed, witness: { monitor: 'witness', dataVersion: witness } };
 }
 
 /** An error proves nothing. */
-async function orNull<Reading>(
-  context: Parameters<typeof refuseToGoOn>[1],
-  reading: Promise<Reading>,
-): Promise<Reading | null> {
+async function orNull(context: Guarded['context'], reading: Promise<MonitorReading>): Promise<number | null> {
   try {
-    return await reading;
+    return (await reading).dataVersion;
   } catch (error) {
     refuseToGoOn(error, context);
     return null;

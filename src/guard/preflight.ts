@@ -19,7 +19,17 @@ export async function preflight(
   const incident = past.openIncident(target.name);
   if (incident !== undefined) throw new JobError('refused', describeIncident(target.name, incident));
   refuseReplaced(located);
-  await requireSpace(context, rewrite.operation, [
+  await requireSpace(context, located, rewrite, rules);
+}
+
+/** Also right before the work: the backup and the rehearsal take room of their own, and others do not stand still. @throws JobError `full` */
+export async function requireSpace(
+  context: JobContext<unknown>,
+  located: Pick<Located, 'path'>,
+  rewrite: Rewrite,
+  rules: GuardRules,
+): Promise<void> {
+  await requireAll(context, rewrite.operation, [
     { directory: dirname(located.path), bytes: rewrite.space.besideBytes, purpose: 'its write-ahead log' },
     { directory: rules.tempDirectory, bytes: rewrite.space.tempBytes, purpose: "SQLite's temporary files" },
   ]);
@@ -35,7 +45,7 @@ interface Need {
   readonly purpose: string;
 }
 
-async function requireSpace(
+async function requireAll(
   { target, session }: JobContext<unknown>,
   operation: string,
   needs: readonly Need[],

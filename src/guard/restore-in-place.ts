@@ -7,14 +7,13 @@
  * 2. the intent is recorded, synced: from here on the next start looks at what became of it (unfinished-restore.ts)
  * 3. the operator's hook; the quarantine; what can be salvaged: the database as it was
  * 4. SQLite writes the backup into the live file: exactly the old database or exactly the new one
- *    (a file that SQLite could not open at all gets its length or a header first: then it may be neither, and the next start says so)
+ *    (a file that SQLite could not open at all gets a header first: then it may be neither, and the next start says so)
  * 5. checked, and recorded as ended: the new one
  */
 import { dirname } from 'node:path';
 import { JobError, type JobErrorCode, toJobError } from '../errors.js';
 import type { Destination } from '../files/destination.js';
 import type { HeaderBefore } from '../files/heal-header.js';
-import type { LengthenRequest } from '../files/lengthen.js';
 import { partialPath } from '../files/names.js';
 import type { JobContext, Recorder, RestoreHooks } from '../jobs/job.js';
 import type { Facts } from '../jobs/outcome.js';
@@ -23,7 +22,7 @@ import type { RestoredLive } from '../sqlite/operations/restore-live.js';
 import { compactUtc } from '../units.js';
 import { runHook } from './hooks.js';
 import { type ProvenBackup, type StoredBackup, sameRows, unpackProven } from './proven-backup.js';
-import { nothingTried, type Tried, type Way, wayIn } from './restore-plan.js';
+import { nothingTried, type Tried, wayIn } from './restore-plan.js';
 import { isStop } from './run.js';
 import { type SetAside, salvagedRows, setAside } from './set-aside.js';
 
@@ -38,9 +37,14 @@ export interface RestoreRequest {
   readonly into: { readonly path: string; readonly identity: Identity | null };
   /**
    * A monitor, in the child of this session, and what it last read: asked again with the destination locked and nothing copied. When it
-   * has moved, or cannot be read, nothing is restored. Null: restore whatever was committed meanwhile.
+   * has moved, or cannot be read, nothing is restored. Null: restore whatever was committed meanwhile. `mayWrite`: it is the one that work
+   * is done on.
    */
-  readonly unless: { readonly session: JobContext<unknown>['session']; readonly dataVersion: number } | null;
+  readonly unless: {
+    readonly session: JobContext<unknown>['session'];
+    readonly dataVersion: number;
+    readonly mayWrite: boolean;
+  } | null;
   readonly quarantineDirectory: string;
   readonly salvage: boolean;
   readonly hooks: RestoreHooks;
@@ -89,7 +93,7 @@ export async function restoreInPlace(context: RestoreContext, request: RestoreRe
       await runAfterHook(context, request, 'unchanged');
       throw error;
     }
-    const work: Work = { context, request, files, backup, unfinished, written: false, lengthened: null, healed: null };
+    const work: Work = { context, request, files, backup, unfinished, written: false, healed: null };
     try {
       const saved = request.saved ?? (await quarantineFirst(context, request, backup));
       const live = await carryOut(work);
@@ -172,8 +176,6 @@ interface Work {
   readonly unfinished: string[];
   /** Whether the database may be another than before: more than a mended header that can be put back. */
   written: boolean;
-  /** What it takes to cut a lengthened file again. */
-  lengthened: LengthenRequest | null;
   /** The mended header, until the backup is written over it. */
   healed: { readonly identity: Identity; readonly before: HeaderBefore } | null;
 }
@@ -184,13 +186,16 @@ async function carryOut(work: Work): Promise<RestoredLive | 'moved' | 'no-lock'>
   const { target, session, log } = context;
   const { path } = request.into;
   let source = backup.unpacked;
-  let tried: Tried = nothingTried(backup.manifest);
+  const { unless } = request;
+  let tried: Tried = nothingTried(
+    backup.manifest,
+    unless === null ? 'none' : unless.mayWrite ? 'may-write' : 'may-not',
+  );
   for (;;) {
     const destination = await withTruePageSize(work, await files.call('lookAtDestination', { path }), tried);
     refuseChanged(destination, request.into.identity);
     const way = wayIn(destination, tried);
     log.debug({ way: way.way }, 'way into the live database');
-    if (request.unless !== null && !mayProve(way, destination)) return 'moved';
     switch (way.way) {
       case 'refuse':
         throw new JobError('refused', way.why);
@@ -202,10 +207,12 @@ async function carryOut(work: Work): Promise<RestoredLive | 'moved' | 'no-lock'>
         tried = { ...tried, pageSize: way.pageSize };
         break;
       }
-      case 'lengthen':
-        await lengthenFile(work, destination, way.toBytes);
-        tried = { ...tried, lengthened: true, unreadable: false };
+      case 'rewrite-first-page': {
+        const written = await rewriteFirstPage(work);
+        if (written !== 'written') return written;
+        tried = { ...tried, monitor: 'has-written', unreadable: false };
         break;
+      }
       case 'heal-header':
         await heal(work, destination);
         source = backup.unpacked;
@@ -220,15 +227,6 @@ async function carryOut(work: Work): Promise<RestoredLive | 'moved' | 'no-lock'>
       }
     }
   }
-}
-
-/**
- * Whether a monitor can still say, under the lock of the restore, that nobody has written to it. In WAL mode the log's index says so, and
- * the monitor reads no byte of the mended page; in rollback-journal mode the counter was in the very header that is gone.
- */
-function mayProve({ way }: Way, { companions }: Destination): boolean {
-  if (way === 'rename') return false;
-  return way !== 'heal-header' || companions['-wal'] !== undefined;
 }
 
 /** What the header says is asked of SQLite, too, before the backup is given other pages. */
@@ -301,13 +299,20 @@ const rolledBack: ReadonlySet<JobErrorCode> = new Set(['full', 'permission', 'id
 const journalOf = ({ manifest }: StoredBackup): 'rollback' | 'wal' =>
   manifest.journal_mode === 'wal' ? 'wal' : 'rollback';
 
-async function lengthenFile(work: Work, { path, file }: Destination, toBytes: number): Promise<void> {
-  if (file === null) throw new JobError('missing', `${path} has gone meanwhile: nothing was done`);
-  const { device, inode, sizeBytes } = file;
-  work.context.log.warn({ path, sizeBytes, toBytes }, 'the file was cut short: it gets its length back first');
-  const request = { path, identity: { device, inode }, fromBytes: sizeBytes, toBytes, header: null };
-  const header = await work.files.call('lengthen', request);
-  work.lengthened = { ...request, fromBytes: toBytes, toBytes: sizeBytes, header };
+/** Under the monitor's own lock, and as long as nobody else has committed: what others see is what there was before the damage. */
+async function rewriteFirstPage({ context, request }: Work): Promise<'written' | 'moved' | 'no-lock'> {
+  const { unless, into, patienceMs } = request;
+  if (unless === null) throw new JobError('internal', 'there is no monitor to write a first page with');
+  context.log.warn({ path: into.path }, 'SQLite cannot open the file: its first page is written anew');
+  const until = performance.now() + patienceMs;
+  for (;;) {
+    try {
+      return await unless.session.call('rewriteFirstPage', { dataVersion: unless.dataVersion });
+    } catch (error) {
+      if (toJobError(error).code !== 'busy') throw error;
+      if (performance.now() >= until) return 'no-lock';
+    }
+  }
 }
 
 async function heal(work: Work, { path, file, companions }: Destination): Promise<void> {
@@ -329,14 +334,8 @@ async function heal(work: Work, { path, file, companions }: Destination): Promis
  * @returns what to say when it cannot be: the file is neither the old nor the new one, and the restore stays unfinished
  */
 async function putBack(work: Work): Promise<JobError | undefined> {
-  const { context, request, files, healed, lengthened } = work;
-  if (work.written) return undefined;
-  // Where others have written to it since, it keeps its length, and is no worse for that.
-  if (lengthened !== null)
-    await files.call('lengthen', lengthened).catch((error: unknown) => {
-      context.log.warn({ reason: toJobError(error).message }, 'a lengthened file was not cut again');
-    });
-  if (healed === null) return undefined;
+  const { context, request, files, healed } = work;
+  if (healed === null || work.written) return undefined;
   const { path } = request.into;
   try {
     await files.call('healHeader', { path, identity: healed.identity, putBack: healed.before });

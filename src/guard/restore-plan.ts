@@ -10,14 +10,17 @@ import type { Manifest } from '../files/manifest.js';
 export type Way =
   | { readonly way: 'backup-api' }
   | { readonly way: 'match-page-size'; readonly pageSize: number }
-  | { readonly way: 'lengthen'; readonly toBytes: number }
+  | { readonly way: 'rewrite-first-page' }
   | { readonly way: 'heal-header' }
   | { readonly way: 'rename' }
   | { readonly way: 'refuse'; readonly why: string };
 
 export interface Tried {
-  /** It was given the length that its header speaks of. */
-  readonly lengthened: boolean;
+  /**
+   * Of a restore that must lose nothing: whether a monitor can write the first page anew, or has. Then nothing else is done to a file that
+   * SQLite cannot open: who mends it from outside lets others in whom nobody would notice. `none`: a restore that may lose what came since.
+   */
+  readonly monitor: 'none' | 'may-write' | 'may-not' | 'has-written';
   /** The header was mended. */
   readonly healed: boolean;
   /** The pages of what is restored now. */
@@ -26,8 +29,8 @@ export interface Tried {
   readonly unreadable: boolean;
 }
 
-export const nothingTried = (manifest: Pick<Manifest, 'page_size'>): Tried => ({
-  lengthened: false,
+export const nothingTried = (manifest: Pick<Manifest, 'page_size'>, monitor: Tried['monitor']): Tried => ({
+  monitor,
   healed: false,
   pageSize: manifest.page_size,
   unreadable: false,
@@ -35,7 +38,7 @@ export const nothingTried = (manifest: Pick<Manifest, 'page_size'>): Tried => ({
 
 export function wayIn(
   { path, file, header, companions, holders }: Pick<Destination, 'path' | 'file' | 'header' | 'companions' | 'holders'>,
-  { lengthened, healed, pageSize, unreadable }: Tried,
+  { monitor, healed, pageSize, unreadable }: Tried,
 ): Way {
   const isEmpty = file === null || file.sizeBytes === 0;
   if (!unreadable && isEmpty) return { way: 'backup-api' };
@@ -45,8 +48,13 @@ export function wayIn(
     if (!isWal || header.pageSize === pageSize) return { way: 'backup-api' };
     return { way: 'match-page-size', pageSize: header.pageSize };
   }
-  const missing = lengthened || healed ? undefined : lengthOf(file, header, companions);
-  if (missing !== undefined) return missing;
+  if (monitor === 'may-write') return { way: 'rewrite-first-page' };
+  // Its header may be in the log only.
+  if (monitor === 'has-written' && !unreadable) return { way: 'backup-api' };
+  if (monitor !== 'none') {
+    const why = `${path} cannot be opened, and none of our connections that knew it before can mend it: nothing was restored`;
+    return { way: 'refuse', why };
+  }
   if (!healed && !isEmpty) return { way: 'heal-header' };
   if (holders.known.length === 0 && holders.unreadableProcesses === 0) return { way: 'rename' };
   const who =
@@ -57,19 +65,4 @@ export function wayIn(
     way: 'refuse',
     why: `${path} is too damaged to be restored into, and cannot be replaced while ${who}: stop what uses it (as root everybody can be seen), and restore again`,
   };
-}
-
-/** No file was cut by more than this: a header that says so is not believed. */
-const mostTimes = 64;
-
-/** Of a file in rollback-journal mode that ends too early: elsewhere the log says how many pages there are. */
-function lengthOf(
-  file: Destination['file'],
-  header: Destination['header'],
-  companions: Destination['companions'],
-): Way | undefined {
-  if (file === null || header?.pageCount == null || header.journal === 'wal') return undefined;
-  if ((companions['-wal'] ?? 0) > 0) return undefined;
-  const toBytes = header.pageCount * header.pageSize;
-  return toBytes > file.sizeBytes && toBytes <= file.sizeBytes * mostTimes ? { way: 'lengthen', toBytes } : undefined;
 }

@@ -82,6 +82,12 @@ export async function examineAftermath(
         findings.damage[0] ?? (found === schemaSha256 ? undefined : 'its schema is another one'),
       (error: unknown) => toJobError(error).message,
     );
+    // Its header may have been mended, and nothing restored under it: that can be a sound database, too.
+    if (damage === undefined && quarantine.schemaVersion === null)
+      return {
+        state: 'unknown',
+        message: `${wasCut}: the database is sound, and could not be read before, so nothing says whether it holds the backup or what it held; ${again}${kept}`,
+      };
     return damage === undefined
       ? { state: 'restored', message: `${wasCut} after it was carried out: the database holds ${backup}${kept}` }
       : { state: 'neither', message: `${wasCut}, and the database is not sound (${damage}); ${again}${kept}` };

@@ -29,6 +29,12 @@ export interface GuardedRun extends BegunGuard {
   readonly endedAt: Date | null;
 }
 
+export interface LastDecision {
+  readonly row: string;
+  readonly at: Date;
+  readonly why: string;
+}
+
 export interface Incident {
   readonly database: string;
   readonly runId: string;
@@ -125,6 +131,17 @@ export function lastAutomaticRestore(db: OwnDatabase, database: string): Date | 
     )
     .get(database);
   return row && new Date(row.at);
+}
+
+/** How this operation on this database was last decided in the end. */
+export function lastDecision(db: OwnDatabase, database: string, operation: string): LastDecision | undefined {
+  const row = db
+    .prepare<[string, string], { row: string; at: string; why: string }>(
+      `SELECT "row", guard_decision.at, why FROM guard_decision JOIN guarded_run ON guarded_run.id = guarded_run
+       WHERE database = ? AND operation = ? ORDER BY guarded_run.id DESC, guard_decision.id DESC LIMIT 1`,
+    )
+    .get(database, operation);
+  return row && { row: row.row, at: new Date(row.at), why: row.why };
 }
 
 export function writeIncident(db: OwnDatabase, { database, runId, row, at, message }: Incident): void {

@@ -257,6 +257,10 @@ export class History implements Past, Recorder {
     return this.#read(undefined, (db) => guard.openIncident(db, database));
   }
 
+  lastDecision(database: string, operation: string): guard.LastDecision | undefined {
+    return this.#read(undefined, (db) => guard.lastDecision(db, database, operation));
+  }
+
   lastAutomaticRestore(database: string): Date | undefined {
     return this.#read(undefined, (db) => guard.lastAutomaticRestore(db, database));
   }

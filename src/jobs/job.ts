@@ -54,6 +54,8 @@ export interface RunNotes {
   damage?: JobError;
   /** Set by `backup` when `analyze` comes later in the run: statistics gathered on the copy, or why this program cannot gather any. */
   statistics?: Statistics | JobError;
+  /** Set when the backup from before a rewrite could not be made: why. */
+  preBackupFailed?: string;
   /** Set by `vacuum` after a full one: every index has just been written anew. */
   fullVacuum?: boolean;
 }
@@ -86,6 +88,11 @@ export interface Past {
     readonly intent: Facts | null;
     readonly decisions: readonly { readonly row: string; readonly deed: string }[];
   }[];
+  /** How the guard last decided about this operation on this database: the row of its table. */
+  lastDecision(
+    database: string,
+    operation: string,
+  ): { readonly row: string; readonly at: Date; readonly why: string } | undefined;
   /** When the guard last set out to restore this database. */
   lastAutomaticRestore(database: string): Date | undefined;
   /** The newest facts of this job on this database, in any schedule, that have this one among them. */

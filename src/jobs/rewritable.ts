@@ -41,7 +41,16 @@ export async function examine(
     { operation, features, surroundings, sqliteVersion },
     { withLitestream: options.with_litestream, rowidChange: options.vacuum_allow_rowid_change ?? false },
   );
-  return { located, inspection, surroundings, ineligible };
+  return { located, inspection, surroundings, ineligible: ineligible ?? givenUp(context, operation) };
+}
+
+/** What this program lacks it will lack next week: tried again when somebody has said so. */
+function givenUp({ target, past }: JobContext<unknown>, operation: string): string | undefined {
+  const last = past.lastDecision(target.name, operation);
+  if (last?.row !== 'R6') return undefined;
+  const acknowledged = past.acknowledgedAt(target.name);
+  if (acknowledged !== undefined && acknowledged > last.at) return undefined;
+  return `${operation} was given up on ${last.at.toISOString()} (R6: ${last.why}); \`debuggle-maintenance ack ${target.name}\` lets it try again`;
 }
 
 /** An error that speaks of damage is confirmed before it is believed. */

@@ -9,6 +9,8 @@ export interface GateQuestion {
   };
   /** The jobs of this run on this database that are over. */
   readonly before: readonly JobReport[];
+  /** Why the backup from before a rewrite of this run could not be made; undefined: none has failed. */
+  readonly preBackupFailed?: string | undefined;
   /** Since when the database is known to be damaged, from earlier runs. */
   readonly damagedSince: Date | undefined;
   /** What somebody must look at first; undefined: nothing. */
@@ -25,6 +27,7 @@ export interface GateQuestion {
 export function closedBecause({
   kind,
   before,
+  preBackupFailed,
   damagedSince,
   incident,
   windowEnd,
@@ -41,6 +44,8 @@ export function closedBecause({
   const backup = before.find((report) => report.job === 'backup' && report.outcome !== 'succeeded');
   if (backup !== undefined)
     return `the backup of this run ${backup.outcome === 'skipped' ? 'was skipped' : `ended as ${backup.outcome}`}`;
+  if (preBackupFailed !== undefined)
+    return `no backup could be made before the database is written to: ${preBackupFailed}`;
   const checked = before.some(
     ({ job, outcome, facts }) =>
       ['backup', 'integrity'].includes(job) &&

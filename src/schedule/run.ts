@@ -319,6 +319,7 @@ async function runJob(run: Run, call: JobCall): Promise<JobReport> {
     closedBecause({
       kind: databaseKinds[kind],
       before,
+      preBackupFailed: call.notes.preBackupFailed,
       damagedSince: parts.history.damagedSince(target.name),
       incident: parts.history.openIncident(target.name),
       windowEnd,

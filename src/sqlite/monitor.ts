@@ -9,24 +9,16 @@
  * While it is open, nothing in this process may open the database's files otherwise than through SQLite: closing any descriptor would
  * drop its locks. https://www.sqlite.org/howtocorrupt.html#posix_close_bug
  */
-import { existsSync } from 'node:fs';
 import { JobError } from '../errors.js';
-import { readChangeCounter } from './change-counter.js';
 import { type Connection, type Identity, openForReading, openForWriting } from './open.js';
 import { toDatabaseError } from './result-codes.js';
 
 export interface MonitorReading {
   readonly dataVersion: number;
-  /**
-   * The file's change counter, read before the version: while that is unmoved nobody else has moved this either. For when the version can
-   * no longer be read, because SQLite cannot open the file. Null in WAL mode, where it says nothing.
-   */
-  readonly changeCounter: number | null;
 }
 
 interface Held {
   readonly path: string;
-  readonly identity: Identity;
   readonly connection: Connection;
 }
 
@@ -42,34 +34,50 @@ export function openMonitor(request: { path: string; identity: Identity; access:
     connection.pragma('temp_store = FILE');
     connection.pragma('synchronous = FULL');
   }
-  held = { path, identity, connection };
+  held = { path, connection };
   return readMonitor();
 }
 
 /** @throws JobError when the monitor is gone (its process died meanwhile), or cannot read: then nothing is proven */
 export function readMonitor(): MonitorReading {
   const { path, connection } = required();
+  const read = (): MonitorReading => ({ dataVersion: Number(connection.pragma('data_version', { simple: true })) });
   try {
-    const changeCounter = monitoredCounter();
-    return { dataVersion: Number(connection.pragma('data_version', { simple: true })), changeCounter };
-  } catch (error) {
-    throw toDatabaseError(error, `cannot ask ${path} whether others have committed`);
+    return read();
+  } catch (thrown) {
+    const error = toDatabaseError(thrown, `cannot ask ${path} whether others have committed`);
+    if (error.code !== 'damaged') throw error;
+    try {
+      return tolerantly(connection, read);
+    } catch {
+      throw error;
+    }
   }
 }
 
 /**
- * The change counter alone, which a file that SQLite cannot open may still have. Null in WAL mode.
- *
- * @throws JobError `internal` when the monitor is gone
+ * SQLite refuses a file that ends before the length in its header, unless the schema may be written: a way in that is meant for repairs. The
+ * version is read from the header either way. https://www.sqlite.org/pragma.html#pragma_writable_schema
  */
-export function monitoredCounter(): number | null {
-  const { path, identity } = required();
-  return existsSync(`${path}-wal`) ? null : readChangeCounter(identity);
+export function tolerantly<Answer>(connection: Connection, work: () => Answer): Answer {
+  connection.unsafeMode(true);
+  try {
+    connection.pragma('writable_schema = ON');
+    return work();
+  } finally {
+    connection.pragma('writable_schema = OFF');
+    connection.unsafeMode(false);
+  }
 }
 
 /** Whether this process holds one. */
 export function hasMonitor(): boolean {
   return held !== undefined;
+}
+
+/** What this process's monitor holds open; null: it has none. */
+export function monitoredPath(): string | null {
+  return held?.path ?? null;
 }
 
 /** Does nothing when there is none. */

@@ -177,7 +177,9 @@ describe('damaged after the backup was sealed, and nothing committed since: rest
   ]);
   test.for([
     ...damages,
-    ['the header gone', 'wal', overwriteHeader],
+    ['the magic gone', 'wal', overwriteHeader],
+    ['the magic gone', 'delete', overwriteHeader],
+    ['the header gone', 'wal', (file) => overwrite(file, 0, Buffer.alloc(100))],
     ['page 1 gone', 'wal', (file) => overwrite(file, 0, Buffer.alloc(4096))],
   ] as typeof damages)('%s, in %s mode', async ([, journalMode, damage], context) => {
     const scene = await meanwhile(context, [['ended', ({ database }) => damage(database)]], { journalMode });
@@ -380,6 +382,17 @@ describe('not readable for another reason than damage: nothing is restored', () 
     };
     const scene = await meanwhile(context, [['ended', collate]]);
     expectFailed(scene, 'R6', 'unverifiable');
+    const again = async (): Promise<JobOfReport> =>
+      jobOf(await scene.site.run(['--run-now', 'weekly', '--json']), 'vacuum');
+    expect(await again()).toMatchObject({
+      outcome: 'skipped',
+      summary: expect.stringMatching(
+        /^vacuum was given up on .* \(R6: .*`debuggle-maintenance ack logs` lets it try again$/,
+      ) as unknown,
+    });
+    expect((await scene.site.run(['ack', 'logs'])).code).toBe(0);
+    // By now there is nothing to gain; but it has looked.
+    expect((await again()).summary).not.toContain('given up');
   });
 
   test.for([

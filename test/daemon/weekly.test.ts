@@ -6,15 +6,8 @@ import { describe, expect, test } from 'vitest';
 import { createDebuggleDatabase } from '../../scripts/debuggle-database.mjs';
 import { findingsOf } from '../helpers/aftermath.mjs';
 import { swapIndexEntries } from '../helpers/corrupt.js';
-import {
-  contentOf,
-  entriesOf,
-  type Installation,
-  install,
-  jobOf,
-  reportOf,
-  sha256Of,
-} from '../helpers/installation.js';
+import { pauseBefore } from '../helpers/fault.js';
+import { contentOf, type Installation, install, jobOf, reportOf, sha256Of } from '../helpers/installation.js';
 import { withSmallDisk } from '../helpers/small-disk.js';
 import { until } from '../helpers/until.js';
 import { acknowledgedRowsPresent, startWriter } from '../helpers/writer.js';
@@ -210,19 +203,18 @@ test.for(['wal', 'delete'] as const)(
       const ackFile = site.workspace.path('acknowledged');
       const writer = await startWriter({ path: database, rate: 50, ackFile });
 
-      const run = site.start(weekly);
-      // The copy is begun: there was room enough, and the VACUUM is yet to come. Nothing of it happens while the disk is filled.
-      const copying = (): boolean => entriesOf(site.backupDirectory).some((name) => name.endsWith('.partial'));
-      const early = run.exited.then(() => Promise.reject(new Error(`it ended too early:\n${run.output().stdout}`)));
-      await Promise.race([until('its copy', copying), early]);
+      const begins = 'the operation begins';
+      const pauses = pauseBefore(context, [begins], site.workspace.path('gate'));
+      const running = site.run(weekly, { env: pauses.env });
+      const early = running.then(({ stdout }) => Promise.reject(new Error(`it ended too early:\n${stdout}`)));
       early.catch(() => undefined);
-      process.kill(-run.pid, 'SIGSTOP');
+      await Promise.race([until(begins, () => pauses.reached(begins)), early]);
       const ballast = path.join(disk, 'ballast');
       // Room for the application's commits, and not for what VACUUM writes.
       const { bavail, bsize } = fs.statfsSync(disk);
       fs.writeFileSync(ballast, Buffer.alloc(bavail * bsize - 4_000_000));
-      process.kill(-run.pid, 'SIGCONT');
-      const result = { ...(await run.exited), ...run.output(), logLines: run.logLines() };
+      pauses.end(begins);
+      const result = await running;
       fs.rmSync(ballast);
       const { errors } = await writer.stop();
 

@@ -64,7 +64,10 @@ const after: After[] = operations.flatMap((operation) =>
     ),
   ),
 );
-const before: Evidence[] = unsoundChecks.map((check) => ({ stage: 'before', check }));
+const before: Evidence[] = [...unsoundChecks, { found: 'duplicates' } as const].map((check) => ({
+  stage: 'before',
+  check,
+}));
 const restored: Evidence[] = (['R11', 'R12'] as const).flatMap((row) =>
   (['sound', 'not-sound', 'no-lock', 'moved', 'not-done'] as const).map(
     (result): Evidence => ({ stage: 'restored', row, result }),

@@ -137,6 +137,30 @@ describe('an index that differs from its table', () => {
     expect(fs.readFileSync(site.database).equals(before)).toBe(true);
   });
 
+  test('because rows are there twice that a UNIQUE index forbids: R5, their numbers told, nothing restored', async () => {
+    const site = guardSite();
+    const application = new Database(site.database);
+    application.exec('CREATE TABLE twice (word TEXT); CREATE INDEX once ON twice (word)');
+    application.exec(`INSERT INTO twice VALUES ('a'), ('b'), ('a')`);
+    expect((await site.run()).outcome).toBe('succeeded');
+    application.unsafeMode();
+    application.pragma('writable_schema = ON');
+    application.exec(`UPDATE sqlite_schema SET sql = replace(sql, 'INDEX', 'UNIQUE INDEX') WHERE name = 'once'`);
+    application.close();
+    await expect(site.run()).rejects.toMatchObject({
+      code: 'constraint',
+      message: expect.stringMatching(
+        /once cannot be rebuilt: .*UNIQUE constraint failed: twice\.word: rows 1, 3/,
+      ) as unknown,
+    });
+    expect(site.audit().map((line) => `${line.row} ${line.do}`)).toEqual([
+      'R1 nothing',
+      'R10a repair',
+      'R5 report-rows',
+    ]);
+    expect(site.history.openIncident('logs')).toBeUndefined();
+  });
+
   test('and no backup to ask: R7', async () => {
     const site = guardSite();
     swapIndexEntries(site.database, 'idx_timestamp');

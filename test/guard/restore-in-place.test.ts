@@ -183,8 +183,10 @@ test('a file that cannot prove that nobody has written to it is not mended for a
   overwrite(site.database, 0, Buffer.alloc(100));
   const before = fs.readFileSync(site.database);
   const witness = engine.session('logs');
-  const { result } = await restore(site, { unless: { session: witness, dataVersion: 1 } });
+  for (const mayWrite of [true, false])
+    await expect(restore(site, { unless: { session: witness, dataVersion: 1, mayWrite } })).rejects.toThrow(
+      mayWrite ? 'this process holds no monitor' : 'none of our connections that knew it before can mend it',
+    );
   await witness.close();
-  expect(result.ended).toBe('moved');
   expect(fs.readFileSync(site.database).equals(before)).toBe(true);
 });

@@ -9,13 +9,11 @@ const app = { known: [{ pid: 7, command: 'app' }], unreadableProcesses: 0 };
 const sound: Destination = {
   path: '/data/logs.db',
   file,
-  header: { pageSize: 4096, journal: 'wal', pageCount: 10 },
+  header: { pageSize: 4096, journal: 'wal' },
   companions: {},
   holders: nobody,
 };
-const wal = { pageSize: 4096, journal: 'wal', pageCount: 20 } as const;
-const cutShort = { header: { ...wal, journal: 'rollback' } } as const;
-const untried = nothingTried({ page_size: 4096 });
+const untried = nothingTried({ page_size: 4096 }, 'none');
 
 describe('the way into', () => {
   const table: readonly (readonly [string, Partial<Destination>, Partial<Tried>, string])[] = [
@@ -23,41 +21,22 @@ describe('the way into', () => {
     ['one that applications have open', { holders: app }, {}, 'backup-api'],
     ['a missing file', { file: null, header: null }, {}, 'backup-api'],
     ['an empty file', { file: { ...file, sizeBytes: 0 }, header: null }, {}, 'backup-api'],
-    [
-      'a WAL database with other pages',
-      { header: { pageSize: 1024, journal: 'wal', pageCount: 10 } },
-      {},
-      'match-page-size',
-    ],
-    [
-      'the same, once matched',
-      { header: { pageSize: 1024, journal: 'wal', pageCount: 10 } },
-      { pageSize: 1024 },
-      'backup-api',
-    ],
-    [
-      'other pages and a rollback journal',
-      { header: { pageSize: 1024, journal: 'rollback', pageCount: 10 } },
-      {},
-      'backup-api',
-    ],
+    ['a WAL database with other pages', { header: { pageSize: 1024, journal: 'wal' } }, {}, 'match-page-size'],
+    ['the same, once matched', { header: { pageSize: 1024, journal: 'wal' } }, { pageSize: 1024 }, 'backup-api'],
+    ['other pages and a rollback journal', { header: { pageSize: 1024, journal: 'rollback' } }, {}, 'backup-api'],
     [
       'other pages, a rollback journal, and a log beside it',
-      { header: { pageSize: 1024, journal: 'rollback', pageCount: 10 }, companions: { '-wal': 32 } },
+      { header: { pageSize: 1024, journal: 'rollback' }, companions: { '-wal': 32 } },
       {},
       'match-page-size',
     ],
     ['a file without header', { header: null }, {}, 'heal-header'],
     ['one that SQLite cannot open all the same', {}, { unreadable: true }, 'heal-header'],
-    ['one that was cut short', cutShort, { unreadable: true }, 'lengthen'],
-    ['the same, with its length', cutShort, { unreadable: true, lengthened: true }, 'heal-header'],
-    [
-      'one that speaks of nonsense',
-      { ...cutShort, file: { ...file, sizeBytes: 512 } },
-      { unreadable: true },
-      'heal-header',
-    ],
-    ['one in WAL mode, whose log knows better', { ...cutShort, header: wal }, { unreadable: true }, 'heal-header'],
+    ['the same, where nothing may be lost', {}, { unreadable: true, monitor: 'may-write' }, 'rewrite-first-page'],
+    ['one without header, where nothing may be lost', { header: null }, { monitor: 'may-write' }, 'rewrite-first-page'],
+    ['the same, with its first page in the log', { header: null }, { monitor: 'has-written' }, 'backup-api'],
+    ['one that even so cannot be opened', {}, { unreadable: true, monitor: 'has-written' }, 'refuse'],
+    ['one that no monitor of ours can mend', {}, { unreadable: true, monitor: 'may-not' }, 'refuse'],
     ['the same, mended', {}, { healed: true }, 'backup-api'],
     ['one that mending did not help', {}, { healed: true, unreadable: true }, 'rename'],
     ['the same, in use', { holders: app }, { healed: true, unreadable: true }, 'refuse'],
@@ -73,25 +52,27 @@ describe('the way into', () => {
   });
 });
 
-test('a file is only ever replaced when mending has failed and provably nobody holds it', () => {
+test('a file is only ever replaced when mending has failed and provably nobody holds it, and never where nothing may be lost', () => {
   const headers: readonly Destination['header'][] = [
     null,
-    { pageSize: 4096, journal: 'wal', pageCount: 10 },
-    { pageSize: 512, journal: 'rollback', pageCount: 10 },
+    { pageSize: 4096, journal: 'wal' },
+    { pageSize: 512, journal: 'rollback' },
   ];
   for (const header of headers)
     for (const each of [null, file, { ...file, sizeBytes: 0 }])
       for (const holders of [nobody, app, { known: [], unreadableProcesses: 3 }])
         for (const healed of [false, true])
-          for (const lengthened of [false, true])
-            for (const unreadable of [false, true]) {
-              const destination = { ...sound, header, file: each, holders };
-              if (wayIn(destination, { lengthened, healed, unreadable, pageSize: 4096 }).way !== 'rename') continue;
-              expect({ healed: healed || (each?.sizeBytes ?? 0) === 0, holders }).toEqual({
-                healed: true,
-                holders: nobody,
-              });
-            }
+          for (const unreadable of [false, true]) {
+            const destination = { ...sound, header, file: each, holders };
+            const tried = { healed, unreadable, pageSize: 4096 };
+            for (const monitor of ['may-write', 'may-not', 'has-written'] as const)
+              expect(['rename', 'heal-header']).not.toContain(wayIn(destination, { ...tried, monitor }).way);
+            if (wayIn(destination, { ...tried, monitor: 'none' }).way !== 'rename') continue;
+            expect({ healed: healed || (each?.sizeBytes ?? 0) === 0, holders }).toEqual({
+              healed: true,
+              holders: nobody,
+            });
+          }
 });
 
 test('refused, it names who holds the file', () => {

@@ -43,6 +43,12 @@ describe('what needs a sound backup', () => {
     expect(ask({ before: [done('backup', outcome), done('integrity', 'succeeded')] })).toBe(reason);
   });
 
+  test('is stopped when the backup from before a rewrite could not be made', () => {
+    const preBackupFailed = 'no space';
+    expect(ask({ preBackupFailed, before: [done('vacuum', 'failed')] })).toContain(': no space');
+    expect(ask({ preBackupFailed, kind: careless })).toBeUndefined();
+  });
+
   test.each(['integrity', 'verify', 'backup'])('is stopped by damage that %s found in this run', (job) => {
     expect(ask({ before: [done(job, 'damaged')] })).toBe(`${job} found damage in this run`);
   });

@@ -6,6 +6,8 @@
  */
 import { errorCodeOf, JobError } from '../../errors.js';
 import { checkpoint } from '../checkpoint.js';
+import { duplicateRows } from '../duplicates.js';
+import type { Connection } from '../open.js';
 import { quoteIdentifier } from '../schema.js';
 import { pagesOfIndex } from './measure-indexes.js';
 import { afterFailure, onSite, type RewriteSite } from './vacuum.js';
@@ -29,7 +31,8 @@ export function reindexOne({ site, index }: { site: RewriteSite; index: string }
     } catch (error) {
       if (connection.inTransaction) connection.exec('ROLLBACK');
       afterFailure(connection, site, error);
-      if (errorCodeOf(error)?.startsWith('SQLITE_CONSTRAINT') === true) throw duplicates(site.path, index, error);
+      if (errorCodeOf(error)?.startsWith('SQLITE_CONSTRAINT') === true)
+        throw duplicates(connection, `${index} of ${site.path}`, { index, cause: error });
       throw error;
     }
     const lockedMs = Math.round((performance.now() - locked) * 10) / 10;
@@ -39,12 +42,17 @@ export function reindexOne({ site, index }: { site: RewriteSite; index: string }
   });
 }
 
-/** Which columns, not which values: row contents are never told. */
-function duplicates(path: string, index: string, cause: unknown): JobError {
+/** Which columns and which rows, not which values: row contents are never told. */
+export function duplicates(
+  connection: Connection,
+  what: string,
+  { index, cause }: { readonly index: string; readonly cause: unknown },
+): JobError {
   const said = cause instanceof Error ? cause.message : String(cause);
+  const rows = duplicateRows(connection, index);
   return new JobError(
     'constraint',
-    `index ${index} of ${path} cannot be rebuilt: its table holds rows that it forbids (${said}); find and mend them in the application, nothing was changed`,
+    `index ${what} cannot be rebuilt: its table holds rows that it forbids (${said}${rows === undefined ? '' : `: ${rows}`}); find and mend them in the application, nothing was changed`,
     { cause },
   );
 }

@@ -6,11 +6,10 @@
  * Killed at any moment (48 tried), or when the disk fills up, SQLite leaves the database exactly as it was or exactly as restored.
  * https://www.sqlite.org/backup.html
  */
-import { closeSync, existsSync, fchownSync, openSync, rmSync, statSync } from 'node:fs';
+import { closeSync, existsSync, fchownSync, openSync, readdirSync, readSync, rmSync, statSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { errorCodeOf, JobError, toFileError, toJobError } from '../../errors.js';
 import { formatDuration } from '../../units.js';
-import { descriptorOf, readChangeCounter } from '../change-counter.js';
 import { readMonitor } from '../monitor.js';
 import { type Connection, type Identity, openCopy, openForReading, openForWriting } from '../open.js';
 import { toDatabaseError } from '../result-codes.js';
@@ -102,7 +101,8 @@ async function writePages(
   progress: (done: number, total: number) => void,
 ): Promise<{ lockedMs: number; waitedMs: number }> {
   const { path } = request;
-  const before = request.unless === null ? null : readUnmoved(request, request.unless);
+  const { unless } = request;
+  const before = unless === null ? null : await patiently(request.patienceMs, () => readUnmoved(request, unless));
   const version = schemaVersion({ path, identity: request.identity });
   const isRestored = (): boolean => reads(source, request, version);
   const began = performance.now();
@@ -135,6 +135,19 @@ async function writePages(
       );
     }
     await new Promise((resolve) => setTimeout(resolve, pauseMs));
+  }
+}
+
+/** As long as others hold the lock. */
+async function patiently<Answer>(patienceMs: number, look: () => Answer): Promise<Answer> {
+  const until = performance.now() + patienceMs;
+  for (;;) {
+    try {
+      return look();
+    } catch (error) {
+      if (toJobError(error).code !== 'busy' || performance.now() >= until) throw error;
+    }
+    await new Promise((resolve) => setTimeout(resolve, longestPauseMs));
   }
 }
 
@@ -258,39 +271,48 @@ interface Unmoved {
 }
 
 /** The counter first, the monitor after it: what is committed in between moves the monitor, what comes later the counter. */
-function readUnmoved(
-  { path, identity }: RestoreLiveRequest & { identity: Identity },
-  { dataVersion }: { dataVersion: number },
-): Unmoved {
+function readUnmoved({ path }: RestoreLiveRequest, { dataVersion }: { dataVersion: number }): Unmoved {
   const isWal = existsSync(`${path}-wal`);
-  const changeCounter = isWal ? null : provableCounter(identity);
+  const changeCounter = isWal ? null : readChangeCounter(path);
   if (monitored() !== dataVersion) throw new Moved();
   return { dataVersion, changeCounter };
 }
 
-function assertUnmoved({ identity }: { identity: Identity }, before: Unmoved): void {
+function assertUnmoved({ path }: RestoreLiveRequest, before: Unmoved): void {
   const same =
     before.changeCounter === null
       ? monitored() === before.dataVersion
-      : provableCounter(identity) === before.changeCounter;
+      : readChangeCounter(path) === before.changeCounter;
   if (!same) throw new Moved();
 }
 
 /** Somebody has committed, or that cannot be known. */
 class Moved extends Error {}
 
-/** An error is no proof either; but a file that cannot be opened may be mended first, and then asked about. */
+/** An error is no proof either; but where others hold the lock, they may let go of it. */
 function monitored(): number {
   try {
     return readMonitor().dataVersion;
   } catch (error) {
-    if (['damaged', 'not-a-database'].includes(toJobError(error).code)) throw error;
+    if (toJobError(error).code === 'busy') throw error;
     throw new Moved('the monitor cannot be read', { cause: error });
   }
 }
 
-function provableCounter(identity: Identity): number {
-  const counter = readChangeCounter(identity);
-  if (counter === null) throw new Moved('its counter of commits cannot be read: nothing can be proven');
-  return counter;
+/** Through a descriptor that SQLite has open in this process: to open and close one of our own would drop SQLite's locks. */
+function readChangeCounter(path: string): number {
+  const { dev, ino } = statSync(path);
+  const fd = descriptorOf({ device: dev, inode: ino });
+  if (fd === undefined) throw new Moved('this process has no connection to it: nothing can be proven');
+  const counter = Buffer.alloc(4);
+  readSync(fd, counter, 0, 4, 24);
+  return counter.readUInt32BE();
+}
+
+function descriptorOf({ device, inode }: Identity): number | undefined {
+  const fd = readdirSync('/proc/self/fd').find((name) => {
+    const stat = statSync(`/proc/self/fd/${name}`, { throwIfNoEntry: false });
+    return stat?.ino === inode && stat.dev === device;
+  });
+  return fd === undefined ? undefined : Number(fd);
 }
