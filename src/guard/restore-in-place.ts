@@ -93,14 +93,14 @@ export async function restoreInPlace(context: RestoreContext, request: RestoreRe
       await runAfterHook(context, request, 'unchanged');
       throw error;
     }
-    const work: Work = { context, request, files, backup, unfinished, written: false, healed: null };
+    const work: Work = { context, request, files, backup, unfinished, written: false, firstPage: false, healed: null };
     try {
       const saved = request.saved ?? (await quarantineFirst(context, request, backup));
       const live = await carryOut(work);
       if (live === 'moved' || live === 'no-lock') {
         const failure = await putBack(work);
         if (failure !== undefined) throw failure;
-        end('unchanged');
+        end(unchanged(work));
         await runAfterHook(context, request, 'unchanged');
         return { ended: live, saved, why: whyNot(live, request) };
       }
@@ -111,7 +111,7 @@ export async function restoreInPlace(context: RestoreContext, request: RestoreRe
     } catch (error) {
       const failure = await putBack(work);
       // Else the restore stays unfinished: the next start looks at what became of it.
-      if (!work.written) end('unchanged');
+      if (!work.written) end(unchanged(work));
       await runAfterHook(context, request, work.written ? 'unknown' : 'unchanged');
       throw failure ?? error;
     }
@@ -122,6 +122,9 @@ export async function restoreInPlace(context: RestoreContext, request: RestoreRe
     await files.close();
   }
 }
+
+const unchanged = ({ firstPage }: Work): string =>
+  firstPage ? 'unchanged but for its first page, which was written anew' : 'unchanged';
 
 /** Only what was meant: the same file, or none where there was none. */
 function refuseChanged({ path, file }: Destination, expected: Identity | null): void {
@@ -176,6 +179,8 @@ interface Work {
   readonly unfinished: string[];
   /** Whether the database may be another than before: more than a mended header that can be put back. */
   written: boolean;
+  /** Its first page was written anew: all else is as it was. */
+  firstPage: boolean;
   /** The mended header, until the backup is written over it. */
   healed: { readonly identity: Identity; readonly before: HeaderBefore } | null;
 }
@@ -210,6 +215,7 @@ async function carryOut(work: Work): Promise<RestoredLive | 'moved' | 'no-lock'>
       case 'rewrite-first-page': {
         const written = await rewriteFirstPage(work);
         if (written !== 'written') return written;
+        work.firstPage = true;
         tried = { ...tried, monitor: 'has-written', unreadable: false };
         break;
       }
