@@ -74,6 +74,7 @@ const besides: Readonly<Record<string, string>> = {
   'log/log -> jobs': 'the type of a logger',
   'service/systemd -> jobs': 'the type of a logger',
   'sqlite/operations/raw-copy -> files': 'removing what was begun, as whoever writes files does',
+  'sqlite/operations/rewrite-first-page -> files': 'whether anybody else has the file open, only the kernel knows',
   'sqlite/operations/vacuum -> files':
     'whether anybody would wait for the checkpoint afterwards, only the kernel knows',
   'sqlite/operations/match-page-size -> files': 'removing what was begun',

@@ -53,7 +53,6 @@ export const operations = {
   matchPageSize: async () => (await import('../sqlite/operations/match-page-size.js')).matchPageSize,
   healHeader: async () => (await import('../files/heal-header.js')).healHeader,
   replaceSet: async () => (await import('../files/replace-set.js')).replaceSet,
-  rewriteFirstPage: async () => (await import('../sqlite/operations/rewrite-first-page.js')).rewriteFirstPage,
   restoreLive: async () => (await import('../sqlite/operations/restore-live.js')).restoreLive,
   livePageSize: async () => (await import('../sqlite/operations/page-size.js')).livePageSize,
   findQuarantine: async () => (await import('../files/restore-marks.js')).findQuarantine,

@@ -140,6 +140,9 @@ async function restore(guarded: Guarded, decision: Decision, facing: Case): Prom
       salvage: true,
       hooks: context.target.hooks ?? noHooks,
       ...(saved === undefined ? {} : { saved }),
+      onSaved: (kept) => {
+        saved = kept;
+      },
       patienceMs: restorePatienceMs,
       facts: { by: operation, row, why: decision.why },
     });
@@ -154,7 +157,9 @@ async function restore(guarded: Guarded, decision: Decision, facing: Case): Prom
   const after = decideAndRecord(guarded, { stage: 'restored', row, result }, found);
   const told = { ...facing, ...(saved === undefined ? {} : { saved }), work: { ...facing.work, notes: [...notes] } };
   const fresh = result === 'sound' ? await backUpAtOnce(guarded) : null;
-  return resultOf(guarded, after, { ...told, work: { ...told.work, freshBackup: fresh } });
+  const ended = resultOf(guarded, after, { ...told, work: { ...told.work, freshBackup: fresh } });
+  const [note] = notes;
+  return result === 'sound' || note === undefined ? ended : { ...ended, summary: `${ended.summary}; ${note}` };
 }
 
 /** The restored state is what there is now; null: no backup of it could be made, and the log says why. */

@@ -15,7 +15,12 @@ export async function execute(guarded: Guarded, rewrite: Rewrite, rules: GuardRu
     await requireSpace(guarded.context, guarded.located, rewrite, rules);
     await lookOnceMore(guarded);
     guarded.context.log.info({ operation: rewrite.operation }, 'the operation begins');
-    return { operation: { ended: 'done' }, work: await rewrite.execute() };
+    const work = await rewrite.execute();
+    // What the monitor knows of the file is what it is now.
+    await guarded.context.session
+      .call('readMonitor', undefined)
+      .catch((error: unknown) => refuseToGoOn(error, guarded.context));
+    return { operation: { ended: 'done' }, work };
   } catch (error) {
     const failure = stoppedByItsDeadline(error) ?? refuseToGoOn(error, guarded.context);
     return { operation: { ended: 'failed', cause: failureOf(failure.code) }, failure };

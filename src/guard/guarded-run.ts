@@ -156,7 +156,10 @@ async function backingUp<Done>({ context }: Guarded, work: Promise<Done>): Promi
   try {
     return await work;
   } catch (error) {
-    context.notes.preBackupFailed = toJobError(error).message;
+    const { code, message } = toJobError(error);
+    // What cannot be proven, or is not the right file, is no failure to make one.
+    if (context.safety.preBackup && code !== 'unverifiable' && code !== 'refused')
+      context.notes.preBackupFailed = message;
     throw error;
   }
 }
@@ -205,8 +208,10 @@ async function lookBefore(guarded: Guarded, request: Request): Promise<Before | 
   try {
     repaired = await repairIndexes(guarded, located, repair);
   } catch (error) {
-    // On a copy still: what forbids it there is told like any other decision.
-    return { ended: endBefore(guarded, refuseToGoOn(error, context)) };
+    // What a copy of the database has shown is told like any other decision; what our own files have is not about it.
+    const failure = refuseToGoOn(error, context);
+    if (!['constraint', 'damaged'].includes(failure.code)) throw failure;
+    return { ended: endBefore(guarded, failure) };
   }
   if (repaired.failure !== undefined) return { ended: await endRepair(guarded, repaired, repaired.failure, monitors) };
   const { checked } = repaired;

@@ -50,6 +50,8 @@ export interface RestoreRequest {
   readonly hooks: RestoreHooks;
   /** What is in quarantine already; undefined: it is done here. */
   readonly saved?: SetAside;
+  /** Told where the files are, also of a restore that then fails. */
+  readonly onSaved?: (saved: SetAside) => void;
   /** How long to wait for a lock that another process holds on the database. */
   readonly patienceMs: number;
   /** Why: goes into the intent and `quarantine.json`. */
@@ -96,13 +98,18 @@ export async function restoreInPlace(context: RestoreContext, request: RestoreRe
     const work: Work = { context, request, files, backup, unfinished, written: false, firstPage: false, healed: null };
     try {
       const saved = request.saved ?? (await quarantineFirst(context, request, backup));
+      request.onSaved?.(saved);
       const live = await carryOut(work);
       if (live === 'moved' || live === 'no-lock') {
         const failure = await putBack(work);
         if (failure !== undefined) throw failure;
         end(unchanged(work));
         await runAfterHook(context, request, 'unchanged');
-        return { ended: live, saved, why: whyNot(live, request) };
+        return {
+          ended: live,
+          saved,
+          why: `${whyNot(live, request)}${work.firstPage ? '; its first page may have been written anew, so that it can be opened' : ''}`,
+        };
       }
       work.written = true;
       const result = await checked(context, { request, saved, live });
@@ -124,7 +131,7 @@ export async function restoreInPlace(context: RestoreContext, request: RestoreRe
 }
 
 const unchanged = ({ firstPage }: Work): string =>
-  firstPage ? 'unchanged but for its first page, which was written anew' : 'unchanged';
+  firstPage ? 'unchanged, but for its first page, which may have been written anew' : 'unchanged';
 
 /** Only what was meant: the same file, or none where there was none. */
 function refuseChanged({ path, file }: Destination, expected: Identity | null): void {
@@ -179,7 +186,7 @@ interface Work {
   readonly unfinished: string[];
   /** Whether the database may be another than before: more than a mended header that can be put back. */
   written: boolean;
-  /** Its first page was written anew: all else is as it was. */
+  /** Its first page may have been written anew: all else is as it was. */
   firstPage: boolean;
   /** The mended header, until the backup is written over it. */
   healed: { readonly identity: Identity; readonly before: HeaderBefore } | null;
@@ -212,13 +219,12 @@ async function carryOut(work: Work): Promise<RestoredLive | 'moved' | 'no-lock'>
         tried = { ...tried, pageSize: way.pageSize };
         break;
       }
-      case 'rewrite-first-page': {
-        const written = await rewriteFirstPage(work);
-        if (written !== 'written') return written;
+      case 'rewrite-first-page':
+        log.warn({ path }, 'SQLite cannot open the file: its first page is written anew');
+        // Right before it is restored into: from then on others can open it, too.
         work.firstPage = true;
-        tried = { ...tried, monitor: 'has-written', unreadable: false };
+        tried = { ...tried, monitor: 'writes', unreadable: false };
         break;
-      }
       case 'heal-header':
         await heal(work, destination);
         source = backup.unpacked;
@@ -261,7 +267,7 @@ async function tryBackupApi(work: Work, source: string): Promise<RestoredLive | 
         path: into.path,
         identity: into.identity,
         journal: journalOf(backup),
-        unless: unless === null ? null : { dataVersion: unless.dataVersion },
+        unless: unless === null ? null : { dataVersion: unless.dataVersion, firstPage: work.firstPage },
         patienceMs,
       },
       { progress: context.progress },
@@ -304,22 +310,6 @@ const rolledBack: ReadonlySet<JobErrorCode> = new Set(['full', 'permission', 'id
 
 const journalOf = ({ manifest }: StoredBackup): 'rollback' | 'wal' =>
   manifest.journal_mode === 'wal' ? 'wal' : 'rollback';
-
-/** Under the monitor's own lock, and as long as nobody else has committed: what others see is what there was before the damage. */
-async function rewriteFirstPage({ context, request }: Work): Promise<'written' | 'moved' | 'no-lock'> {
-  const { unless, into, patienceMs } = request;
-  if (unless === null) throw new JobError('internal', 'there is no monitor to write a first page with');
-  context.log.warn({ path: into.path }, 'SQLite cannot open the file: its first page is written anew');
-  const until = performance.now() + patienceMs;
-  for (;;) {
-    try {
-      return await unless.session.call('rewriteFirstPage', { dataVersion: unless.dataVersion });
-    } catch (error) {
-      if (toJobError(error).code !== 'busy') throw error;
-      if (performance.now() >= until) return 'no-lock';
-    }
-  }
-}
 
 async function heal(work: Work, { path, file, companions }: Destination): Promise<void> {
   const { context, request, files, backup } = work;

@@ -17,10 +17,10 @@ export type Way =
 
 export interface Tried {
   /**
-   * Of a restore that must lose nothing: whether a monitor can write the first page anew, or has. Then nothing else is done to a file that
+   * Of a restore that must lose nothing: whether a monitor can write the first page anew, or is to. Then nothing else is done to a file that
    * SQLite cannot open: who mends it from outside lets others in whom nobody would notice. `none`: a restore that may lose what came since.
    */
-  readonly monitor: 'none' | 'may-write' | 'may-not' | 'has-written';
+  readonly monitor: 'none' | 'may-write' | 'may-not' | 'writes';
   /** The header was mended. */
   readonly healed: boolean;
   /** The pages of what is restored now. */
@@ -50,7 +50,7 @@ export function wayIn(
   }
   if (monitor === 'may-write') return { way: 'rewrite-first-page' };
   // Its header may be in the log only.
-  if (monitor === 'has-written' && !unreadable) return { way: 'backup-api' };
+  if (monitor === 'writes' && !unreadable) return { way: 'backup-api' };
   if (monitor !== 'none') {
     const why = `${path} cannot be opened, and none of our connections that knew it before can mend it: nothing was restored`;
     return { way: 'refuse', why };

@@ -44,7 +44,9 @@ export function closedBecause({
   const backup = before.find((report) => report.job === 'backup' && report.outcome !== 'succeeded');
   if (backup !== undefined)
     return `the backup of this run ${backup.outcome === 'skipped' ? 'was skipped' : `ended as ${backup.outcome}`}`;
-  if (preBackupFailed !== undefined)
+  // The run's own backup is one to go by.
+  const backedUp = before.some((report) => report.job === 'backup' && report.outcome === 'succeeded');
+  if (preBackupFailed !== undefined && !backedUp)
     return `no backup could be made before the database is written to: ${preBackupFailed}`;
   const checked = before.some(
     ({ job, outcome, facts }) =>

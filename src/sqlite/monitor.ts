@@ -9,6 +9,7 @@
  * While it is open, nothing in this process may open the database's files otherwise than through SQLite: closing any descriptor would
  * drop its locks. https://www.sqlite.org/howtocorrupt.html#posix_close_bug
  */
+import { readdirSync, readlinkSync } from 'node:fs';
 import { JobError } from '../errors.js';
 import { type Connection, type Identity, openForReading, openForWriting } from './open.js';
 import { toDatabaseError } from './result-codes.js';
@@ -20,6 +21,7 @@ export interface MonitorReading {
 interface Held {
   readonly path: string;
   readonly connection: Connection;
+  pageCount: number;
 }
 
 let held: Held | undefined;
@@ -34,16 +36,20 @@ export function openMonitor(request: { path: string; identity: Identity; access:
     connection.pragma('temp_store = FILE');
     connection.pragma('synchronous = FULL');
   }
-  held = { path, connection };
+  held = { path, connection, pageCount: 0 };
   return readMonitor();
 }
 
 /** @throws JobError when the monitor is gone (its process died meanwhile), or cannot read: then nothing is proven */
 export function readMonitor(): MonitorReading {
-  const { path, connection } = required();
+  const monitor = required();
+  const { path, connection } = monitor;
   const read = (): MonitorReading => ({ dataVersion: Number(connection.pragma('data_version', { simple: true })) });
+  refuseUnlinked(path);
   try {
-    return read();
+    const reading = read();
+    monitor.pageCount = Number(connection.pragma('page_count', { simple: true }));
+    return reading;
   } catch (thrown) {
     const error = toDatabaseError(thrown, `cannot ask ${path} whether others have committed`);
     if (error.code !== 'damaged') throw error;
@@ -53,6 +59,36 @@ export function readMonitor(): MonitorReading {
       throw error;
     }
   }
+}
+
+/**
+ * Somebody who removes a log and its index takes them from under the monitor: others then commit into new ones, and it sees nothing of that.
+ *
+ * @throws JobError `identity-changed`
+ */
+function refuseUnlinked(path: string): void {
+  const gone = ['', '-wal', '-shm'].map((suffix) => `${path}${suffix} (deleted)`);
+  const found = readdirSync('/proc/self/fd')
+    .map(nameOfDescriptor)
+    .find((name) => gone.includes(name));
+  if (found === undefined) return;
+  throw new JobError(
+    'identity-changed',
+    `${found.replace(/ \(deleted\)$/, '')} was removed while the database was open: what others have committed since cannot be told`,
+  );
+}
+
+function nameOfDescriptor(fd: string): string {
+  try {
+    return readlinkSync(`/proc/self/fd/${fd}`);
+  } catch {
+    return '';
+  }
+}
+
+/** How many pages it had when it could last be read as it should be. */
+export function pagesKnown(): number {
+  return required().pageCount;
 }
 
 /**

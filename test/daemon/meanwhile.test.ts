@@ -178,11 +178,11 @@ const randomKilobyte = (file: string): void =>
 describe('damaged after the backup was sealed, and nothing committed since: restored', () => {
   const damages: [string, 'wal' | 'delete', (file: string) => void][] = (['wal', 'delete'] as const).flatMap((mode) => [
     ['pages zeroed', mode, (file) => zeroPages(file, 20, 3)],
-    ['truncated', mode, (file) => truncate(file, 200_000)],
     ['a random kilobyte', mode, randomKilobyte],
   ]);
   test.for([
     ...damages,
+    ['truncated', 'wal', (file) => truncate(file, 200_000)],
     ['the magic gone', 'wal', overwriteHeader],
     ['the magic gone', 'delete', overwriteHeader],
     ['the header gone', 'wal', (file) => overwrite(file, 0, Buffer.alloc(100))],
@@ -192,6 +192,16 @@ describe('damaged after the backup was sealed, and nothing committed since: rest
     expect(guardOf(scene)).toMatchObject({ committed: 'none' });
     await expectRestored(scene);
   });
+});
+
+test('truncated in rollback-journal mode, while nobody else has it open: restored', async (context) => {
+  const meddle: Meddle = async ({ database }, application) => {
+    await application.end();
+    truncate(database, 200_000);
+  };
+  const scene = await meanwhile(context, [['ended', meddle]], { journalMode: 'delete' });
+  expect(guardOf(scene)).toMatchObject({ committed: 'none' });
+  await expectRestored({ ...scene, application: await startApplication(scene.site.database) });
 });
 
 test('damaged before the operation begins: it is not begun, and restored', async (context) => {
@@ -269,6 +279,15 @@ describe('what cannot be proven to lose nothing is held', () => {
     const scene = await meanwhile(context, [['ended', meddle]], { journalMode });
     expectHeld(scene, row);
     expect(sha256Of(scene.site.database)).toBe(after);
+  });
+
+  test('truncated in rollback-journal mode, while others have it open: who writes would be given the numbers of missing pages', async (context) => {
+    const cut: Meddle = ({ database }) => truncate(database, 200_000);
+    const scene = await meanwhile(context, [['ended', cut]], { journalMode: 'delete' });
+    expectHeld(scene, 'R13');
+    expect(scene.job.summary).toContain('while others have it open: stop what uses it, and restore again');
+    expect(fs.statSync(scene.site.database).size).toBe(200_000);
+    await expect(scene.application.ask('SELECT count(*) FROM logs')).rejects.toThrow('malformed');
   });
 
   test.for(['wal', 'delete'] as const)(

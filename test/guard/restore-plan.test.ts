@@ -34,8 +34,8 @@ describe('the way into', () => {
     ['one that SQLite cannot open all the same', {}, { unreadable: true }, 'heal-header'],
     ['the same, where nothing may be lost', {}, { unreadable: true, monitor: 'may-write' }, 'rewrite-first-page'],
     ['one without header, where nothing may be lost', { header: null }, { monitor: 'may-write' }, 'rewrite-first-page'],
-    ['the same, with its first page in the log', { header: null }, { monitor: 'has-written' }, 'backup-api'],
-    ['one that even so cannot be opened', {}, { unreadable: true, monitor: 'has-written' }, 'refuse'],
+    ['the same, with its first page in the log', { header: null }, { monitor: 'writes' }, 'backup-api'],
+    ['one that even so cannot be opened', {}, { unreadable: true, monitor: 'writes' }, 'refuse'],
     ['one that no monitor of ours can mend', {}, { unreadable: true, monitor: 'may-not' }, 'refuse'],
     ['the same, mended', {}, { healed: true }, 'backup-api'],
     ['one that mending did not help', {}, { healed: true, unreadable: true }, 'rename'],
@@ -65,7 +65,7 @@ test('a file is only ever replaced when mending has failed and provably nobody h
           for (const unreadable of [false, true]) {
             const destination = { ...sound, header, file: each, holders };
             const tried = { healed, unreadable, pageSize: 4096 };
-            for (const monitor of ['may-write', 'may-not', 'has-written'] as const)
+            for (const monitor of ['may-write', 'may-not', 'writes'] as const)
               expect(['rename', 'heal-header']).not.toContain(wayIn(destination, { ...tried, monitor }).way);
             if (wayIn(destination, { ...tried, monitor: 'none' }).way !== 'rename') continue;
             expect({ healed: healed || (each?.sizeBytes ?? 0) === 0, holders }).toEqual({

@@ -9,6 +9,8 @@ const script = path.join(import.meta.dirname, 'children', 'application.mjs');
 export interface Application {
   /** The first value, or how many rows were changed. Rejects with SQLite's words. */
   readonly ask: (sql: string) => Promise<unknown>;
+  /** It closes the database and ends. */
+  readonly end: () => Promise<void>;
 }
 
 /** Resolves once it has the database open; killed at the end of the test. */
@@ -21,6 +23,10 @@ export async function startApplication(database: string, env: NodeJS.ProcessEnv 
   ended.catch(() => undefined);
   await Promise.race([once(child, 'message'), ended]);
   return {
+    end: async () => {
+      child.disconnect();
+      await ended.catch(() => undefined);
+    },
     ask: async (sql) => {
       child.send(sql);
       const [answer] = (await Promise.race([once(child, 'message'), ended])) as [{ value?: unknown; error?: string }];

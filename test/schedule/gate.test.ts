@@ -47,6 +47,7 @@ describe('what needs a sound backup', () => {
     const preBackupFailed = 'no space';
     expect(ask({ preBackupFailed, before: [done('vacuum', 'failed')] })).toContain(': no space');
     expect(ask({ preBackupFailed, kind: careless })).toBeUndefined();
+    expect(ask({ preBackupFailed, before: [done('backup', 'succeeded'), done('vacuum', 'failed')] })).toBeUndefined();
   });
 
   test.each(['integrity', 'verify', 'backup'])('is stopped by damage that %s found in this run', (job) => {

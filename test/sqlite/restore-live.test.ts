@@ -53,20 +53,22 @@ describe.for(['wal', 'delete'] as const)('in %s mode', (journalMode) => {
     const { live, count, request } = await scene(journalMode);
     const { dataVersion } = openMonitor({ path: live, identity: identityOf(live), access: 'read' });
     change(live, "INSERT INTO t VALUES (10000, 'meanwhile')");
-    expect(await restoreLive(request({ unless: { dataVersion } }), nothing)).toBe('moved');
+    expect(await restoreLive(request({ unless: { dataVersion, firstPage: false } }), nothing)).toBe('moved');
     expect(count()).toBe(502);
   });
 
   test('it is restored when the monitor has not moved', async () => {
     const { live, count, request } = await scene(journalMode);
     const { dataVersion } = openMonitor({ path: live, identity: identityOf(live), access: 'read' });
-    expect(await restoreLive(request({ unless: { dataVersion } }), nothing)).toMatchObject({ tables: { t: 500 } });
+    expect(await restoreLive(request({ unless: { dataVersion, firstPage: false } }), nothing)).toMatchObject({
+      tables: { t: 500 },
+    });
     expect(count()).toBe(500);
   });
 
   test('without a monitor nothing is proven, and nothing restored', async () => {
     const { count, request } = await scene(journalMode);
-    expect(await restoreLive(request({ unless: { dataVersion: 1 } }), nothing)).toBe('moved');
+    expect(await restoreLive(request({ unless: { dataVersion: 1, firstPage: false } }), nothing)).toBe('moved');
     expect(count()).toBe(501);
   });
 
@@ -100,7 +102,7 @@ test('a commit between the last look and the lock is seen: with the lock held an
   const { live, count, request } = await scene('delete');
   const { dataVersion } = openMonitor({ path: live, identity: identityOf(live), access: 'read' });
   const holder = await holdLock({ path: live, mode: 'write' });
-  const restoring = restoreLive(request({ unless: { dataVersion }, patienceMs: 20_000 }), nothing);
+  const restoring = restoreLive(request({ unless: { dataVersion, firstPage: false }, patienceMs: 20_000 }), nothing);
   // By now it has read monitor and counter, and waits for the lock.
   await new Promise((resolve) => setTimeout(resolve, 50));
   await holder.release();

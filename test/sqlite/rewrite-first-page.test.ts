@@ -4,6 +4,7 @@ import fs from 'node:fs';
 import { afterEach, describe, expect, test } from 'vitest';
 import { closeMonitor, openMonitor, readMonitor } from '../../src/sqlite/monitor.js';
 import { rewriteFirstPage } from '../../src/sqlite/operations/rewrite-first-page.js';
+import { startApplication } from '../helpers/application.js';
 import { workspace } from '../helpers/workspace.js';
 import { createDatabase, identityOf } from './database.js';
 
@@ -25,7 +26,7 @@ const answers = (file: string, sql: string): string =>
   );
 
 /** Rows with a long value each: its last page is one that nothing else speaks of. */
-function monitored(journalMode: 'wal' | 'delete'): { file: string; dataVersion: number } {
+function monitored(journalMode: 'wal' | 'delete') {
   const file = workspace().path('logs.db');
   createDatabase(
     file,
@@ -33,18 +34,18 @@ function monitored(journalMode: 'wal' | 'delete'): { file: string; dataVersion: 
     { journalMode },
   );
   const { dataVersion } = openMonitor({ path: file, identity: identityOf(file), access: 'write' });
-  return { file, dataVersion };
+  return { file, dataVersion, rewrite: () => rewriteFirstPage({ path: file, ...identityOf(file), dataVersion }) };
 }
 
 const cutShort = 'fs.ftruncateSync(fd, fs.fstatSync(fd).size - 4096)';
 
 test('cut short in rollback-journal mode: it opens again, and what is missing is an error to who reads it', () => {
-  const { file, dataVersion } = monitored('delete');
+  const { file, dataVersion, rewrite } = monitored('delete');
   damage(file, cutShort);
   expect(answers(file, 'SELECT text FROM t WHERE i = 1')).toBe('SQLITE_CORRUPT');
   // Nobody has committed: that can be told all the same.
   expect(readMonitor()).toEqual({ dataVersion });
-  expect(rewriteFirstPage({ dataVersion })).toBe('written');
+  expect(rewrite()).toBe('written');
   expect(readMonitor()).toEqual({ dataVersion });
   expect(answers(file, 'SELECT text FROM t WHERE i = 1')).toBe('short');
   expect(answers(file, 'SELECT text FROM t WHERE i = 2')).toBe('SQLITE_CORRUPT');
@@ -56,27 +57,51 @@ describe('in WAL mode', () => {
     ['the header', 'fs.writeSync(fd, Buffer.alloc(100), 0, 100, 0)'],
     ['the first page', 'fs.writeSync(fd, Buffer.alloc(4096), 0, 4096, 0)'],
   ])('without %s: others see what was there', (_what, how) => {
-    const { file, dataVersion } = monitored('wal');
+    const { file, dataVersion, rewrite } = monitored('wal');
     damage(file, how);
     expect(answers(file, 'SELECT count(*) FROM t')).toBe('SQLITE_NOTADB');
-    expect(rewriteFirstPage({ dataVersion })).toBe('written');
+    expect(rewrite()).toBe('written');
     expect(readMonitor()).toEqual({ dataVersion });
     expect(answers(file, 'SELECT count(*) FROM t')).toBe('2');
     expect(answers(file, 'PRAGMA integrity_check')).toBe('ok');
   });
 
   test('after a commit of others nothing is written', () => {
-    const { file, dataVersion } = monitored('wal');
+    const { file, rewrite } = monitored('wal');
     elsewhere(`new (require('better-sqlite3'))(process.argv[1]).exec("INSERT INTO t VALUES (3, 'since')")`, file);
     const before = fs.statSync(`${file}-wal`).size;
-    expect(rewriteFirstPage({ dataVersion })).toBe('moved');
+    expect(rewrite()).toBe('moved');
     expect(fs.statSync(`${file}-wal`).size).toBe(before);
   });
 });
 
 test('without its header in rollback-journal mode nothing is proven, and nothing is written', () => {
-  const { file, dataVersion } = monitored('delete');
+  const { file, rewrite } = monitored('delete');
   damage(file, 'fs.writeSync(fd, Buffer.alloc(100), 0, 100, 0)');
-  expect(() => rewriteFirstPage({ dataVersion })).toThrow('SQLITE_NOTADB');
+  expect(rewrite).toThrow('file is not a database');
   expect(answers(file, 'SELECT 1 FROM t')).toBe('SQLITE_NOTADB');
+});
+
+test('cut short while others have it open: nothing is written, who writes would be given the numbers of missing pages', async () => {
+  const { file, rewrite } = monitored('delete');
+  await startApplication(file);
+  damage(file, cutShort);
+  expect(rewrite).toThrow('pages, and cannot be restored into while others have it open: stop what uses it');
+  expect(answers(file, 'SELECT 1 FROM t')).toBe('SQLITE_CORRUPT');
+});
+
+test('cut to nothing: nothing is made of it', () => {
+  const { file, rewrite } = monitored('wal');
+  damage(file, 'fs.ftruncateSync(fd, 0)');
+  expect(rewrite).toThrow('has 1 of ');
+  expect(fs.statSync(file).size).toBe(0);
+});
+
+test('its log removed from under it: what others have committed cannot be told', () => {
+  const { file } = monitored('wal');
+  for (const suffix of ['-wal', '-shm']) fs.rmSync(`${file}${suffix}`);
+  elsewhere(`new (require('better-sqlite3'))(process.argv[1]).exec("INSERT INTO t VALUES (3, 'unseen')")`, file);
+  expect(() => readMonitor()).toThrow(
+    'was removed while the database was open: what others have committed since cannot be told',
+  );
 });

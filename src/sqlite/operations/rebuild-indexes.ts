@@ -3,6 +3,7 @@
  * way back; those before it are rebuilt.
  */
 import { errorCodeOf } from '../../errors.js';
+import { duplicateRows } from '../duplicates.js';
 import { monitorConnection } from '../monitor.js';
 import { type Connection, openCopyForScratchWork } from '../open.js';
 import { toDatabaseError } from '../result-codes.js';
@@ -14,7 +15,7 @@ export function rebuildIndexes({ copy, indexes }: { copy: string | null; indexes
   try {
     const connection = copy === null ? monitorConnection() : openCopyForScratchWork(copy);
     try {
-      for (const index of indexes) rebuild(connection, index);
+      for (const index of indexes) rebuild(connection, index, copy !== null);
     } finally {
       if (copy !== null) connection.close();
     }
@@ -23,12 +24,12 @@ export function rebuildIndexes({ copy, indexes }: { copy: string | null; indexes
   }
 }
 
-function rebuild(connection: Connection, index: string): void {
+function rebuild(connection: Connection, index: string, isCopy: boolean): void {
   try {
     // With its schema: a bare name could be that of a collation, and would rebuild all indexes that use it.
     connection.exec(`REINDEX main.${quoteIdentifier(index)}`);
   } catch (error) {
     if (errorCodeOf(error)?.startsWith('SQLITE_CONSTRAINT') !== true) throw error;
-    throw duplicates(connection, index, { index, cause: error });
+    throw duplicates(index, error, isCopy ? duplicateRows(connection, index) : undefined);
   }
 }

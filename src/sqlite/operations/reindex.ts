@@ -7,7 +7,6 @@
 import { errorCodeOf, JobError } from '../../errors.js';
 import { checkpoint } from '../checkpoint.js';
 import { duplicateRows } from '../duplicates.js';
-import type { Connection } from '../open.js';
 import { quoteIdentifier } from '../schema.js';
 import { pagesOfIndex } from './measure-indexes.js';
 import { afterFailure, onSite, type RewriteSite } from './vacuum.js';
@@ -32,7 +31,11 @@ export function reindexOne({ site, index }: { site: RewriteSite; index: string }
       if (connection.inTransaction) connection.exec('ROLLBACK');
       afterFailure(connection, site, error);
       if (errorCodeOf(error)?.startsWith('SQLITE_CONSTRAINT') === true)
-        throw duplicates(connection, `${index} of ${site.path}`, { index, cause: error });
+        throw duplicates(
+          `${index} of ${site.path}`,
+          error,
+          site.on === 'copy' ? duplicateRows(connection, index) : undefined,
+        );
       throw error;
     }
     const lockedMs = Math.round((performance.now() - locked) * 10) / 10;
@@ -43,13 +46,8 @@ export function reindexOne({ site, index }: { site: RewriteSite; index: string }
 }
 
 /** Which columns and which rows, not which values: row contents are never told. */
-export function duplicates(
-  connection: Connection,
-  what: string,
-  { index, cause }: { readonly index: string; readonly cause: unknown },
-): JobError {
+export function duplicates(what: string, cause: unknown, rows: string | undefined): JobError {
   const said = cause instanceof Error ? cause.message : String(cause);
-  const rows = duplicateRows(connection, index);
   return new JobError(
     'constraint',
     `index ${what} cannot be rebuilt: its table holds rows that it forbids (${said}${rows === undefined ? '' : `: ${rows}`}); find and mend them in the application, nothing was changed`,

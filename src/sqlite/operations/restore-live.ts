@@ -14,6 +14,7 @@ import { readMonitor } from '../monitor.js';
 import { type Connection, type Identity, openCopy, openForReading, openForWriting } from '../open.js';
 import { toDatabaseError } from '../result-codes.js';
 import { countRows, numberPragma, schemaSha256, tableNames } from '../schema.js';
+import { rewriteFirstPage } from './rewrite-first-page.js';
 import { readSchemaVersion, schemaVersion } from './schema-version.js';
 
 export interface RestoreLiveRequest {
@@ -27,7 +28,11 @@ export interface RestoreLiveRequest {
    * What a monitor in this very process (monitor.ts) last read: asked again with the destination locked and nothing copied. When it has
    * moved, somebody has committed since, and nothing is restored.
    */
-  readonly unless: { readonly dataVersion: number } | null;
+  readonly unless: {
+    readonly dataVersion: number;
+    /** Whether SQLite cannot open the destination, and the monitor is to write its first page anew: right before it is restored into. */
+    readonly firstPage: boolean;
+  } | null;
   /** How long to wait for a lock that another process holds. */
   readonly patienceMs: number;
 }
@@ -100,10 +105,14 @@ async function writePages(
   pageCount: number,
   progress: (done: number, total: number) => void,
 ): Promise<{ lockedMs: number; waitedMs: number }> {
-  const { path } = request;
-  const { unless } = request;
-  const before = unless === null ? null : await patiently(request.patienceMs, () => readUnmoved(request, unless));
+  const { path, unless } = request;
   const version = schemaVersion({ path, identity: request.identity });
+  // Last of all: from then on others can open it, too.
+  if (unless?.firstPage === true) {
+    const file = { path, ...request.identity, dataVersion: unless.dataVersion };
+    if ((await patiently(request.patienceMs, () => rewriteFirstPage(file))) === 'moved') throw new Moved();
+  }
+  const before = unless === null ? null : await patiently(request.patienceMs, () => readUnmoved(request, unless));
   const isRestored = (): boolean => reads(source, request, version);
   const began = performance.now();
   for (let pauseMs = 20; ; pauseMs = Math.min(pauseMs * 2, longestPauseMs)) {
@@ -145,7 +154,8 @@ async function patiently<Answer>(patienceMs: number, look: () => Answer): Promis
     try {
       return look();
     } catch (error) {
-      if (toJobError(error).code !== 'busy' || performance.now() >= until) throw error;
+      const isBusy = toJobError(error).code === 'busy' || errorCodeOf(error)?.startsWith('SQLITE_BUSY') === true;
+      if (!isBusy || performance.now() >= until) throw error;
     }
     await new Promise((resolve) => setTimeout(resolve, longestPauseMs));
   }
