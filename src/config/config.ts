@@ -1,5 +1,4 @@
 /** The configuration as the program uses it: checked, defaults filled in, paths absolute, durations in milliseconds, sizes in bytes. */
-
 import type { ConfigMistake } from '../errors.js';
 import type { BackupPlace } from '../jobs/backup-place.js';
 import type { RestoreHooks } from '../jobs/job.js';

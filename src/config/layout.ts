@@ -2,7 +2,6 @@
  * Whether the files of a configuration get into each other's way, as far as the paths alone say. Looks at no disk: one file behind two
  * paths is found later, by what is there (targets.ts).
  */
-
 import { isAbsolute, join, relative, resolve, sep } from 'node:path';
 import { z } from 'zod';
 import { type BackupPlace, backupDirectoryOf, backupPlace } from '../jobs/backup-place.js';

@@ -1,5 +1,4 @@
 /** Configuration file -> Config, or every mistake in it at once, each with its place. Reads that file and the secrets it refers to, no more. */
-
 import { dirname, join, resolve } from 'node:path';
 import { ConfigError, type ConfigMistake } from '../errors.js';
 import { backupPlace } from '../jobs/backup-place.js';

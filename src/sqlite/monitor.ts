@@ -48,7 +48,8 @@ export function readMonitor(): MonitorReading {
   refuseUnlinked(path);
   try {
     const reading = read();
-    monitor.pageCount = Number(connection.pragma('page_count', { simple: true }));
+    // In a transaction that tolerates a file cut short, it would be what is left.
+    if (!connection.inTransaction) monitor.pageCount = Number(connection.pragma('page_count', { simple: true }));
     return reading;
   } catch (thrown) {
     const error = toDatabaseError(thrown, `cannot ask ${path} whether others have committed`);
