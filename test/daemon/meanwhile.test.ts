@@ -183,7 +183,6 @@ describe('damaged after the backup was sealed, and nothing committed since: rest
   test.for([
     ...damages,
     ['truncated', 'wal', (file) => truncate(file, 200_000)],
-    ['the magic gone', 'wal', overwriteHeader],
     ['the magic gone', 'delete', overwriteHeader],
     ['the header gone', 'wal', (file) => overwrite(file, 0, Buffer.alloc(100))],
     ['page 1 gone', 'wal', (file) => overwrite(file, 0, Buffer.alloc(4096))],
@@ -268,7 +267,6 @@ describe('what cannot be proven to lose nothing is held', () => {
     ['the header gone', 'delete', headerGone, 'R12'],
     ['page 1 gone', 'delete', pageGone, 'R12'],
     ['truncated to nothing', 'delete', (file) => truncate(file, 0), 'R9'],
-    ['truncated to nothing', 'wal', (file) => truncate(file, 0), 'R9'],
   ];
   test.for(cases)('%s, in %s mode', async ([, journalMode, damage, row], context) => {
     let after = '';
