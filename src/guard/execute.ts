@@ -1,7 +1,7 @@
 /** The one step that changes the live database: on the monitor's own connection, once a last look has found nothing. */
 import { JobError, type JobErrorCode } from '../errors.js';
 import type { Operation, OperationFailure } from './decide.js';
-import { requireSpace } from './preflight.js';
+import { requireWorkSpace } from './preflight.js';
 import type { GuardRules, Rewrite, Work } from './rewrite.js';
 import { type Guarded, refuseToGoOn } from './run.js';
 
@@ -12,7 +12,7 @@ export type Executed =
 /** @throws JobError only when the run is being stopped */
 export async function execute(guarded: Guarded, rewrite: Rewrite, rules: GuardRules): Promise<Executed> {
   try {
-    await requireSpace(guarded.context, guarded.located, rewrite, rules);
+    await requireWorkSpace(guarded.context, guarded.located, rewrite, rules);
     await lookOnceMore(guarded);
     guarded.context.log.info({ operation: rewrite.operation }, 'the operation begins');
     const work = await rewrite.execute();

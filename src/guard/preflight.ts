@@ -19,11 +19,11 @@ export async function preflight(
   const incident = past.openIncident(target.name);
   if (incident !== undefined) throw new JobError('refused', describeIncident(target.name, incident));
   refuseReplaced(located);
-  await requireSpace(context, located, rewrite, rules);
+  await requireWorkSpace(context, located, rewrite, rules);
 }
 
 /** Also right before the work: the backup and the rehearsal take room of their own, and others do not stand still. @throws JobError `full` */
-export async function requireSpace(
+export async function requireWorkSpace(
   context: JobContext<unknown>,
   located: Pick<Located, 'path'>,
   rewrite: Rewrite,

@@ -14,7 +14,6 @@ import { ask, type Installation, install, type JobOfReport, jobOf, sha256Of } fr
 import { holdLock } from '../helpers/lock.js';
 import type { ProgramOptions, ProgramResult } from '../helpers/program.js';
 import { withSmallDisk } from '../helpers/small-disk.js';
-import { until } from '../helpers/until.js';
 
 /** Lines of the log: the program stands still before it writes one, and what comes before that is done. */
 const moments = {
@@ -74,12 +73,8 @@ async function meanwhile(context: TestContext, meddling: readonly Meddling[], op
   const pauses = pauseBefore(context, texts, here.workspace.path('gate'));
   const { env = {}, ...how } = options.run ?? {};
   const running = here.run(['--run-now', 'weekly', '--json'], { ...how, env: { ...pauses.env, ...env } });
-  const early = running.then(({ stdout, stderr }) =>
-    Promise.reject(new Error(`it ended before that:\n${stdout}${stderr}`)),
-  );
-  early.catch(() => undefined);
   for (const [moment, meddle] of meddling) {
-    await Promise.race([until(moments[moment], () => pauses.reached(moments[moment])), early]);
+    await pauses.reached(moments[moment], running);
     // What is in the log goes into the file, and is no commit: damage to the file is damage to the database then.
     if (options.journalMode !== 'delete') await application.ask('PRAGMA wal_checkpoint(PASSIVE)');
     await meddle(here, application);

@@ -7,7 +7,7 @@ import { readBackups } from '../../src/engine/backups.js';
 import { noHooks } from '../../src/guard/hooks.js';
 import type { RestoreContext, RestoreRequest } from '../../src/guard/restore-in-place.js';
 import { Engine, restoreInPlace } from '../engine/compiled.js';
-import { zeroPages } from '../helpers/corrupt.js';
+import { overwrite, zeroPages } from '../helpers/corrupt.js';
 import { entriesOf, type Installation, withBackups } from '../helpers/installation.js';
 import { holdLock } from '../helpers/lock.js';
 import { startWriter } from '../helpers/writer.js';
@@ -76,12 +76,6 @@ function contentsOf(file: string): { rows: unknown[]; check: unknown } {
   } finally {
     database.close();
   }
-}
-
-function overwrite(file: string, at: number, bytes: Buffer): void {
-  const fd = fs.openSync(file, 'r+');
-  fs.writeSync(fd, bytes, 0, bytes.length, at);
-  fs.closeSync(fd);
 }
 
 const damages: readonly (readonly [string, (file: string) => void])[] = [

@@ -4,6 +4,8 @@ import { createHash } from 'node:crypto';
 import fs from 'node:fs';
 import path from 'node:path';
 import type { TestContext } from 'vitest';
+import type { ProgramResult } from './program.js';
+import { until } from './until.js';
 
 type FaultOperation = 'open' | 'read' | 'write' | 'fsync' | 'ftruncate' | 'link' | 'rename' | 'unlink';
 
@@ -48,8 +50,8 @@ export function faultEnvironment(context: TestContext, fault: Fault): NodeJS.Pro
 
 export interface Pauses {
   readonly env: NodeJS.ProcessEnv;
-  /** Whether a process stands before that text now, or has. */
-  readonly reached: (text: string) => boolean;
+  /** Resolves once a process stands before that text. Rejects with what it wrote when it has ended without. */
+  readonly reached: (text: string, running: Promise<ProgramResult>) => Promise<void>;
   /** It goes on. */
   readonly end: (text: string) => void;
 }
@@ -61,7 +63,13 @@ export interface Pauses {
 export function pauseBefore(context: TestContext, texts: readonly string[], gate: string): Pauses {
   return {
     env: { LD_PRELOAD: compiledShim(context), PAUSE_TEXTS: texts.join('\n'), PAUSE_GATE: gate },
-    reached: (text) => fs.existsSync(`${gate}.${texts.indexOf(text)}.reached`),
+    reached: async (text, running) => {
+      const early = running.then(({ stdout, stderr }) =>
+        Promise.reject(new Error(`it ended before that: ${text}\n${stdout}${stderr}`)),
+      );
+      early.catch(() => undefined);
+      await Promise.race([until(text, () => fs.existsSync(`${gate}.${texts.indexOf(text)}.reached`)), early]);
+    },
     end: (text) => fs.writeFileSync(`${gate}.${texts.indexOf(text)}.open`, ''),
   };
 }
