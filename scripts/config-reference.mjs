@@ -22,10 +22,11 @@ else if (before !== after) {
 
 function reference() {
   const { jobs, ...general } = schema.properties;
-  const { databases, schedules, log } = general;
+  const { databases, schedules, log, http } = general;
   return [
     ...section('The whole program', { ...schema, properties: general }),
     ...section('`log`', { ...log, description: undefined }),
+    ...section('`http`', { ...http.anyOf[0], description: undefined }),
     ...section('`databases.NAME`', databases.additionalProperties),
     ...section('`schedules.NAME`', schedules.additionalProperties),
     '## `jobs`',

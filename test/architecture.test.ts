@@ -37,12 +37,16 @@ const values: Readonly<Record<string, readonly string[]>> = {
   jobs: ['guard', 'engine', 'sqlite', 'files'],
   guard: ['jobs', 'engine', 'sqlite', 'files'],
   engine: ['sqlite', 'files'],
+  overview: ['jobs', 'schedule'],
+  http: ['jobs'],
 };
 const types: Readonly<Record<string, readonly string[]>> = {
   config: ['schedule'],
   schedule: ['jobs'],
   history: ['jobs'],
   report: ['jobs'],
+  overview: ['config', 'engine', 'files', 'history'],
+  http: ['overview'],
 };
 
 /** Imports between folders that the sentence does not name, each with its reason. One that is no longer needed fails the test. */
@@ -61,6 +65,9 @@ const besides: Readonly<Record<string, string>> = {
   'schedule/run -> files': 'the path of the lock',
   'schedule/plan -> jobs': 'the dry run calls them too',
   'schedule/plan -> engine': 'it opens the session that jobs are handed',
+  'overview/watch -> engine': 'it has backups listed, by a child',
+  'overview/watch -> version': 'whose picture it is',
+  'overview/problems -> report': 'what to do about an error is said in one place',
   'history/history -> jobs': 'the list of outcomes',
   'history/history -> sqlite': 'it is a database of ours, and only sqlite/ opens databases',
   'history/file -> sqlite': 'it is a database of ours',
@@ -117,6 +124,7 @@ describe('a library has its one place:', () => {
     ['better-sqlite3', /^sqlite\//],
     ['croner', /^schedule\//],
     ['pino', /^log\//],
+    ['prom-client', /^http\//],
     ['yaml', /^config\//],
     ['commander', /^cli\//],
     ['@commander-js/extra-typings', /^cli\//],

@@ -2,107 +2,66 @@
 import { JobError, UsageError } from '../errors.js';
 import type { Backup } from '../files/backups.js';
 import { goodBackups } from '../jobs/good-backups.js';
-import { frozenBecause, planRetention } from '../jobs/retention-plan.js';
 import type { Listed } from '../jobs/targets.js';
+import type { BackupView, DatabaseView } from '../overview/overview.js';
+import { Watch } from '../overview/watch.js';
 import { counted, formatBytes } from '../units.js';
 import { backupsOf, chosenTargets, type GlobalOptions, openForReadingOnly, type Parts, readConfig } from './open.js';
 import { print, printJson, table } from './terminal.js';
 
 export async function backups(options: GlobalOptions): Promise<number> {
   const parts = openForReadingOnly(readConfig(options));
+  const only = options.database ?? [];
   try {
-    const listed = await chosenTargets(parts, options.database ?? []);
-    const catalogue = [];
-    for (const one of listed) catalogue.push({ listed: one, ...(await describe(parts, one)) });
-    if (options.json === true) {
-      printJson(
-        catalogue.map(({ listed, frozen, rows }) => ({
-          database: listed.target.name,
-          directory: listed.target.backupDirectory,
-          retention_waits: frozen ?? null,
-          backups: rows,
-        })),
-      );
-      return 0;
-    }
-    for (const { listed, frozen, rows } of catalogue) {
-      print(`${listed.target.name}: ${counted(rows.length, 'backup')} in ${listed.target.backupDirectory}`);
-      if (frozen !== undefined) print(`  retention deletes nothing: ${frozen}`);
-      if (rows.length === 0) continue;
-      const lines = rows.map((row) => [
-        row.name,
-        formatBytes(row.stored_bytes),
-        row.verified,
-        row.keep.length === 0 ? 'deleted by the next retention' : row.keep.join('; '),
-      ]);
-      print(
-        ...table(
-          ['  backup', 'size', 'verified', 'kept because'],
-          lines.map(([name = '', ...rest]) => [`  ${name}`, ...rest]),
-        ),
-      );
-    }
+    if (only.length > 0) await chosenTargets(parts, only);
+    const watch = new Watch(parts, { startedAt: null, only });
+    await watch.refresh();
+    const { databases, problems } = watch.overview();
+    const unlisted = problems.find(({ key, database }) => key === `${database}/list` || key === `${database}/backups`);
+    if (unlisted !== undefined) throw new JobError('io', unlisted.message);
+    if (options.json === true) printJson(databases.map(asDocument));
+    else for (const database of databases) printCatalogue(database);
     return 0;
   } finally {
     await parts.close();
   }
 }
 
-async function describe(parts: Parts, listed: Listed): Promise<{ frozen: string | undefined; rows: BackupRow[] }> {
-  const { history } = parts;
-  const { target, options } = listed;
-  const { backups: found, illegible } = await backupsOf(parts, listed);
-  const now = new Date();
-  const bad = history.badBackups(target.name);
-  const plan = planRetention(found, options.retention, bad, now);
-  const frozen = frozenBecause({
-    backups: found,
-    bad,
-    illegible,
-    damagedSince: history.damagedSince(target.name),
-    lastBackupOutcome: history.lastJob(target.name, 'backup')?.outcome,
-    incident: history.openIncident(target.name),
-    acknowledgedAt: history.acknowledgedAt(target.name),
-    now,
-  });
-  const reasons = new Map(plan.keep.map(({ backup, reasons: why }) => [backup, why]));
-  const proven = history.provenAt(target.name);
+/** As scripts read it. */
+function asDocument({ name, backupDirectory, retentionWaits, backups: found }: DatabaseView): object {
   return {
-    frozen,
-    rows: [...found].reverse().map((backup) => ({
-      name: backup.stem,
+    database: name,
+    directory: backupDirectory,
+    retention_waits: retentionWaits,
+    backups: found.map((backup) => ({
+      name: backup.name,
       path: backup.path,
-      created_at: backup.manifest.created_at,
-      size_bytes: backup.manifest.size_bytes,
-      stored_bytes: backup.manifest.stored_bytes,
-      verified: verification(backup, bad, proven.get(backup.stem)),
-      keep: reasons.get(backup) ?? [],
+      created_at: backup.createdAt.toISOString(),
+      size_bytes: backup.sizeBytes,
+      stored_bytes: backup.storedBytes,
+      verified: verified(backup),
+      keep: backup.keptBecause,
       pinned: backup.pinned,
-      ...(backup.manifest.anomaly === undefined ? {} : { anomaly: backup.manifest.anomaly }),
+      ...(backup.anomaly === null ? {} : { anomaly: backup.anomaly }),
     })),
   };
 }
 
-interface BackupRow {
-  readonly name: string;
-  readonly path: string;
-  readonly created_at: string;
-  readonly size_bytes: number;
-  readonly stored_bytes: number;
-  readonly verified: string;
-  readonly keep: readonly string[];
-  readonly pinned: boolean;
-  readonly anomaly?: string;
+function printCatalogue({ name, backupDirectory, retentionWaits, backups: found }: DatabaseView): void {
+  print(`${name}: ${counted(found.length, 'backup')} in ${backupDirectory}`);
+  if (retentionWaits !== null) print(`  retention deletes nothing: ${retentionWaits}`);
+  if (found.length === 0) return;
+  const rows = found.map((backup) => [
+    `  ${backup.name}`,
+    formatBytes(backup.storedBytes),
+    verified(backup),
+    backup.keptBecause.length === 0 ? 'deleted by the next retention' : backup.keptBecause.join('; '),
+  ]);
+  print(...table(['  backup', 'size', 'verified', 'kept because'], rows));
 }
 
-function verification(
-  { manifest, intact, stem }: Backup,
-  bad: ReadonlySet<string>,
-  restoredAt: Date | undefined,
-): string {
-  if (!intact || bad.has(stem)) return 'DAMAGED';
-  const check = { full: 'integrity_check', quick: 'quick_check', none: 'rows only' }[manifest.verification.integrity];
-  return restoredAt === undefined ? check : `${check}, restored ${restoredAt.toISOString().slice(0, 10)}`;
+function verified({ verified: check, restoredAt }: BackupView): string {
+  return restoredAt === null ? check : `${check}, restored ${restoredAt.toISOString().slice(0, 10)}`;
 }
 
 /** @throws UsageError when there is no such backup */

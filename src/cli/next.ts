@@ -1,8 +1,7 @@
 /** `next`: when the schedules run next, in the configured time zone. */
-import { hostname } from 'node:os';
-import type { Config, ScheduleConfig } from '../config/config.js';
+import type { Config } from '../config/config.js';
 import { UsageError } from '../errors.js';
-import { stableDelay } from '../schedule/jitter.js';
+import { delayOf } from '../schedule/jitter.js';
 import { createSlots } from '../schedule/slots.js';
 import { type GlobalOptions, readConfig } from './open.js';
 import { print, printJson, table } from './terminal.js';
@@ -56,11 +55,6 @@ export function nextRuns(config: Config, now: Date, count: number): NextRun[] {
     }));
   });
   return runs.sort((one, other) => one.at.localeCompare(other.at)).slice(0, count);
-}
-
-/** By how much the runs of this schedule are late: the same on one installation, another on the next machine of a fleet. */
-export function delayOf(config: Config, { name, jitterMs }: ScheduleConfig): number {
-  return stableDelay(`${hostname()}:${config.stateDirectory}`, name, jitterMs);
 }
 
 export function parseCount(text: string): number {

@@ -56,6 +56,7 @@ function assemble(config: Config, stdout: 'stdout' | 'stderr' | 'none', readOnly
     level: config.log.level,
     file: config.log.file,
     stdout,
+    secrets: config.http?.token == null ? [] : [config.http.token],
     journald: stdout !== 'none' && isJournal(process.env, fstatSync(stdout === 'stdout' ? 1 : 2)),
   });
   const history = History.open(config.stateDirectory, { now: () => new Date(), log, readOnly });

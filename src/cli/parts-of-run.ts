@@ -4,7 +4,7 @@ import type { Config } from '../config/config.js';
 import type { ReportContext } from '../report/json.js';
 import { writeReport } from '../report/write.js';
 import type { DatabaseQueue } from '../schedule/queue.js';
-import type { RunParts, RunProgress } from '../schedule/run.js';
+import type { RunParts } from '../schedule/run.js';
 import { programVersion } from '../version.js';
 import { nextRuns } from './next.js';
 import type { Parts } from './open.js';
@@ -12,7 +12,7 @@ import type { Parts } from './open.js';
 export function partsOfRun(
   { config, engine, history, log }: Parts,
   queue: DatabaseQueue,
-  progress?: (progress: RunProgress) => void,
+  watching: Pick<RunParts, 'started' | 'progress'> = {},
 ): RunParts {
   return {
     databases: config.databases,
@@ -25,7 +25,7 @@ export function partsOfRun(
     queue,
     now: () => new Date(),
     writeReport: (report) => writeReport(config.reportDirectory, report, reportContext(config)),
-    ...(progress === undefined ? {} : { progress }),
+    ...watching,
   };
 }
 

@@ -28,7 +28,7 @@ export function createProgressLine(stream: NodeJS.WriteStream): ProgressLine {
 
 /** `logs backup: 43 %, about 3.1 s left`; the estimate comes with the second look. Pure. */
 function describe(task: string, done: number, total: number, elapsedMs: number): string {
-  const share = total === 0 ? 1 : done / total;
+  const share = total === 0 ? 0 : done / total;
   const left =
     share > 0.02 && elapsedMs > 500 ? `, about ${formatDuration((elapsedMs / share) * (1 - share))} left` : '';
   return `${task}: ${Math.floor(share * 100)} %${left}`;

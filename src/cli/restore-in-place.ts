@@ -172,22 +172,25 @@ class InPlace {
     const { config } = this.#parts;
     const { listed, signal } = this.#request;
     const progress = createProgressLine(process.stderr);
-    const report = await runSchedule(partsOfRun(this.#parts, new DatabaseQueue(config.concurrency), progress.show), {
-      schedule: {
-        name: schedule,
-        jobs: ['backup'],
-        timeoutMs: null,
-        windowMs: null,
-        preBackup: false,
-        onDamage: 'report',
+    const report = await runSchedule(
+      partsOfRun(this.#parts, new DatabaseQueue(config.concurrency), { progress: progress.show }),
+      {
+        schedule: {
+          name: schedule,
+          jobs: ['backup'],
+          timeoutMs: null,
+          windowMs: null,
+          preBackup: false,
+          onDamage: 'report',
+        },
+        trigger: 'run-now',
+        slot: null,
+        only: [listed.target.name],
+        waitMs: lockWaitMs,
+        signal,
+        draining: signal,
       },
-      trigger: 'run-now',
-      slot: null,
-      only: [listed.target.name],
-      waitMs: lockWaitMs,
-      signal,
-      draining: signal,
-    });
+    );
     progress.clear();
     const jobs = [...report.databases.flatMap((database) => database.jobs), ...report.jobs];
     const failed = jobs.find((job) => job.outcome !== 'succeeded');

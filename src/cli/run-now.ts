@@ -49,15 +49,18 @@ export async function runNow(options: RunNowOptions): Promise<number> {
     await settleUnfinishedRestores(parts, stop.signal);
     await settleUnfinishedGuards(parts, stop.signal);
     const progress = createProgressLine(process.stderr);
-    const report = await runSchedule(partsOfRun(parts, new DatabaseQueue(config.concurrency), progress.show), {
-      schedule,
-      trigger: 'run-now',
-      slot: null,
-      only,
-      waitMs: options.wait * 1000,
-      signal: stop.signal,
-      draining: stop.signal,
-    });
+    const report = await runSchedule(
+      partsOfRun(parts, new DatabaseQueue(config.concurrency), { progress: progress.show }),
+      {
+        schedule,
+        trigger: 'run-now',
+        slot: null,
+        only,
+        waitMs: options.wait * 1000,
+        signal: stop.signal,
+        draining: stop.signal,
+      },
+    );
     progress.clear();
     if (options.json === true) printJson(report);
     else if (onTerminal) print(formatRunSummary(report, { color: colours(process.stdout) }).trimEnd());

@@ -6,15 +6,16 @@ import { join } from 'node:path';
 import type { Config, ScheduleConfig } from '../config/config.js';
 import { ConfigError, formatMistake, JobError, toJobError } from '../errors.js';
 import { catchUpOrder, owedRun } from '../schedule/catch-up.js';
+import { delayOf } from '../schedule/jitter.js';
 import { DatabaseQueue } from '../schedule/queue.js';
-import { runSchedule } from '../schedule/run.js';
+import { type RunnableSchedule, type RunRequest, runSchedule } from '../schedule/run.js';
 import { Scheduler, systemClock, type TimedSchedule } from '../schedule/scheduler.js';
 import { createSlots } from '../schedule/slots.js';
 import { createServiceNotifier } from '../service/systemd.js';
 import { type HeldLock, takeLock } from '../sqlite/operations/lock.js';
 import { formatDuration } from '../units.js';
 import { programVersion } from '../version.js';
-import { delayOf } from './next.js';
+import { Display } from './display.js';
 import {
   type GlobalOptions,
   interrupted,
@@ -28,6 +29,9 @@ import { partsOfRun } from './parts-of-run.js';
 import { printError } from './terminal.js';
 import { settleUnfinishedRestores } from './unfinished.js';
 import { settleUnfinishedGuards } from './unfinished-guards.js';
+
+/** The run that measures databases which none has measured; no schedule of the configuration. */
+const firstLook = 'first-look';
 
 /** What waits for a lock that a `--run-now` holds. */
 const lockWaitMs = 600_000;
@@ -67,6 +71,7 @@ class Daemon {
   readonly #active = new Map<string, Promise<unknown>>();
   #config: Config;
   #scheduler: Scheduler | undefined;
+  #display: Display | undefined;
   #finish: () => void = () => undefined;
 
   constructor(
@@ -123,12 +128,18 @@ class Daemon {
       'ready',
     );
     this.#sayStatus();
+    const display = new Display(this.parts, { startedAt: now, only: this.options.database ?? [] });
+    this.#display = display;
     for (const { schedule, slot } of owed) this.#start(schedule, 'catch-up', slot);
+    void display.look().then(() => {
+      if (this.#config.http !== null) this.#measureNew(display.neverMeasured());
+    });
 
     await finished;
     this.#service.stopping();
     this.#scheduler.close();
     await Promise.all([...this.#active.values(), settled]);
+    await display.close();
     log.info({}, 'stopped');
     await this.#service.close();
   }
@@ -145,11 +156,30 @@ class Daemon {
       history.markSlot(name, slot);
       return;
     }
-    const run = runSchedule(partsOfRun({ ...this.parts, config: this.#config }, this.#queue), {
+    this.#run(schedule, { trigger, slot, only: this.options.database ?? [] });
+  }
+
+  /** What no run has ever looked at is looked at once, at start: else whoever asks for its verdict would get none for an hour. */
+  #measureNew(names: readonly string[]): void {
+    if (names.length === 0 || this.#drain.signal.aborted) return;
+    const schedule = {
+      name: firstLook,
+      jobs: ['health'],
+      timeoutMs: null,
+      windowMs: null,
+      preBackup: true,
+      onDamage: 'report',
+    } as const;
+    this.#run(schedule, { trigger: 'catch-up', slot: null, only: names });
+  }
+
+  #run(schedule: RunnableSchedule, request: Pick<RunRequest, 'trigger' | 'slot' | 'only'>): void {
+    const { log } = this.parts;
+    const { name } = schedule;
+    const parts = { ...this.parts, config: this.#config };
+    const run = runSchedule(partsOfRun(parts, this.#queue, this.#display?.watching()), {
       schedule,
-      trigger,
-      slot,
-      only: this.options.database ?? [],
+      ...request,
       waitMs: lockWaitMs,
       signal: this.#stop.signal,
       draining: this.#drain.signal,
@@ -159,6 +189,7 @@ class Daemon {
       .finally(() => {
         this.#active.delete(name);
         this.#sayStatus();
+        void this.#display?.look();
       });
     this.#active.set(name, run);
     this.#sayStatus();
@@ -214,6 +245,7 @@ class Daemon {
     this.#scheduler?.reload(this.#timed(), this.#marks());
     for (const warning of config.warnings) log.warn({ at: formatMistake(warning) }, 'configuration');
     log.info({ config: config.file, databases: config.databases.length, next: this.#next() }, 'configuration reloaded');
+    void this.#display?.reconfigure(config);
     this.#service.reloaded();
   }
 

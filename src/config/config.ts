@@ -12,6 +12,8 @@ export interface Config {
   readonly reportDirectory: string;
   readonly scratchDirectory: string;
   readonly log: LogConfig;
+  /** Null: switched off. */
+  readonly http: HttpConfig | null;
   /** At most this many databases are worked on at a time. */
   readonly concurrency: number;
   /** How long running work may go on after SIGTERM before it is stopped. */
@@ -27,6 +29,17 @@ export interface Config {
 export interface LogConfig {
   readonly level: 'debug' | 'info' | 'warn' | 'error';
   readonly file: string | null;
+}
+
+export interface HttpConfig {
+  readonly host: string;
+  /** 0: any that is free. */
+  readonly port: number;
+  /** What every request must carry; null: nothing. */
+  readonly token: string | null;
+  /** Names by which others reach it, besides those of this machine. */
+  readonly hosts: readonly string[];
+  readonly maxConnections: number;
 }
 
 export interface DatabaseConfig {

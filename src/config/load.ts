@@ -5,9 +5,10 @@ import { backupPlace } from '../jobs/backup-place.js';
 import { type JobOptions, jobKinds } from '../jobs/registry.js';
 import { isGlob } from '../jobs/target-names.js';
 import { clockChangeWarnings } from './clock-changes.js';
-import type { Config, DatabaseConfig, ScheduleConfig } from './config.js';
+import type { Config, DatabaseConfig, HttpConfig, ScheduleConfig } from './config.js';
 import { type DocumentPath, type Finding, readDocument, type SourceDocument } from './document.js';
 import { layoutFindings } from './layout.js';
+import { isLoopback, parseListen } from './listen.js';
 import { readText } from './read-text.js';
 import type { Environment } from './references.js';
 import { runtimeFindings } from './runtime.js';
@@ -74,10 +75,18 @@ function settings(
         ? join(stateDirectory, 'scratch')
         : resolve(directory, document.scratch_directory),
     log: { level, file: file === null ? null : resolve(directory, file) },
+    http: http(document.http),
     concurrency: document.concurrency,
     shutdownTimeoutMs: document.shutdown_timeout,
     childMemoryBytes: document.child_memory,
   };
+}
+
+function http(document: ConfigDocument['http']): HttpConfig | null {
+  const address = document === false ? undefined : parseListen(document.listen);
+  if (document === false || address === undefined) return null;
+  const { token, hosts, max_connections } = document;
+  return { ...address, token: token ?? null, hosts, maxConnections: max_connections };
 }
 
 function databases(document: ConfigDocument, raw: unknown, directory: string): DatabaseConfig[] {
@@ -118,15 +127,24 @@ function schedules(document: ConfigDocument): ScheduleConfig[] {
   }));
 }
 
-function warnings({ timezone, schedules }: ConfigDocument, source: SourceDocument, now: Date): Finding[] {
-  return Object.entries(schedules).flatMap(([name, { cron }]) => {
+function warnings(document: ConfigDocument, source: SourceDocument, now: Date): Finding[] {
+  const { timezone, schedules } = document;
+  const clock = Object.entries(schedules).flatMap(([name, { cron }]) => {
     const path = ['schedules', name, 'cron'];
-    return clockChangeWarnings(cron, timezone, now).map((message) => ({
-      path,
-      message,
-      offset: source.offsetOf(path, 'value'),
-    }));
+    return clockChangeWarnings(cron, timezone, now).map((message) => ({ path, message }));
   });
+  return [...clock, ...exposed(document)].map((warning) => ({
+    ...warning,
+    offset: source.offsetOf(warning.path, 'value'),
+  }));
+}
+
+/** Names of databases and the state of backups are nobody else's business. */
+function exposed({ http: document }: ConfigDocument): { path: string[]; message: string }[] {
+  const address = http(document);
+  if (address === null || address.token !== null || isLoopback(address)) return [];
+  const message = 'everybody who reaches this address can read the status page and the metrics: set `http.token`';
+  return [{ path: ['http', 'listen'], message }];
 }
 
 /** The mapping at a path of the raw document; empty where there is none. */

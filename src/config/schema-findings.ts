@@ -1,6 +1,6 @@
 /** Checks a document against the schema: the values with their defaults, or zod's issues as messages for people, each with its path. */
 import { z } from 'zod';
-import { type ConfigDocument, childSchema, documentSchema, laterKeys, unwrapped } from './schema.js';
+import { type ConfigDocument, childSchema, documentSchema, laterKeys, mappingAmong, unwrapped } from './schema.js';
 import { suggestion } from './suggest.js';
 
 interface SchemaFinding {
@@ -25,12 +25,20 @@ function findingsOf(issue: z.core.$ZodIssue): SchemaFinding[] {
   if (issue.code === 'unrecognized_keys') {
     return issue.keys.map((key) => ({ path: [...path, key], part: 'key', message: unknownKey(key, path) }));
   }
+  if (issue.code === 'invalid_union') {
+    // Each alternative has said what is wrong: where a mapping was written, what the one for mappings said is of use.
+    const inside = issue.errors.find((issues) =>
+      issues.some(({ path: below, code }) => below.length > 0 || code === 'unrecognized_keys'),
+    );
+    if (inside !== undefined) return inside.flatMap((each) => findingsOf({ ...each, path: [...path, ...each.path] }));
+  }
   return [{ path, part: issue.code === 'invalid_key' ? 'key' : 'value', message }];
 }
 
 function unknownKey(key: string, path: readonly PropertyKey[]): string {
   if (laterKeys.has(key)) return `\`${key}\` is not part of this version`;
-  const mapping = unwrapped(path.reduce<z.core.$ZodType | undefined>(childSchema, documentSchema));
+  const found = unwrapped(path.reduce<z.core.$ZodType | undefined>(childSchema, documentSchema));
+  const mapping = found instanceof z.ZodUnion ? mappingAmong(found) : found;
   const known = mapping instanceof z.ZodObject ? Object.keys(mapping.shape) : [];
   return `unknown key \`${key}\`${suggestion(key, known)}`;
 }
@@ -60,10 +68,17 @@ function wording(issue: z.core.$ZodRawIssue): string | undefined {
     case 'invalid_key':
       return issue.issues[0]?.message;
     case 'invalid_union':
-      return issue.input === undefined ? 'is missing' : 'text or a number is needed';
+      return unionWording(issue);
     default:
       return undefined;
   }
+}
+
+/** The only unions are of a mapping and `false`, and of text and number. */
+function unionWording({ input, inst }: z.core.$ZodRawIssue): string {
+  if (input === undefined) return 'is missing';
+  const switchable = inst instanceof z.ZodUnion && mappingAmong(inst) !== undefined;
+  return switchable ? 'a mapping (key: value) or false is needed' : 'text or a number is needed';
 }
 
 function wrongType(expected: string, input: unknown): string {

@@ -8,6 +8,7 @@ import { type JobKindName, jobKindNames, jobKinds } from '../jobs/registry.js';
 import { profileNames } from '../profiles/profile.js';
 import { duration, size, timerDuration } from '../units.js';
 import { cronMistake, timeZoneMistake } from './cron.js';
+import { listenMistake } from './listen.js';
 
 /** Relative to the configuration file, as all paths are. */
 export const defaultDirectories = { state: './var/state', reports: './var/reports' } as const;
@@ -62,6 +63,24 @@ const jobsShape = Object.fromEntries(
     return [name, options.prefault({}).describe(description)];
   }),
 ) as { [Name in JobKindName]: z.ZodPrefault<(typeof jobKinds)[Name]['options']> }; // fromEntries forgets which name has which options
+
+const httpSchema = z.strictObject({
+  listen: text(listenMistake)
+    .default('127.0.0.1:8080')
+    .describe('Address and port. Anything but a loopback address can be reached by others: set a token then.'),
+  token: z
+    .string()
+    .min(16, { error: 'at least 16 characters are needed: a longer one cannot be guessed' })
+    .optional()
+    .describe(
+      'Every request must then carry it: as a bearer token, or as the password of any user. Better as { file } or { credential }.',
+    ),
+  hosts: z
+    .array(z.string().regex(/^[A-Za-z0-9._-]+$/, { error: 'a host name without port is needed' }))
+    .default([])
+    .describe("Names by which others reach it, besides localhost, this machine's name and addresses: a proxy's, say."),
+  max_connections: z.int().min(1).max(10_000).default(100).describe('More than these at a time are turned away.'),
+});
 
 /** Options by kind of job; parsed, all of them with all defaults. */
 export const jobsSchema = z.strictObject(jobsShape);
@@ -144,6 +163,10 @@ export const documentSchema = z.strictObject({
       'Where temporary copies are made; as much free space as the largest database is needed. Default: scratch in the state directory.',
     ),
   log: logSchema.prefault({}).describe('The log.'),
+  http: z
+    .union([httpSchema, z.literal(false)])
+    .prefault({})
+    .describe('Health, metrics and the status page over HTTP, read-only; false switches it off.'),
   concurrency: z.int().min(1).max(64).default(1).describe('At most this many databases are worked on at a time.'),
   shutdown_timeout: timerDuration()
     .default(10_000)
@@ -165,11 +188,12 @@ export const documentSchema = z.strictObject({
 export type ConfigDocument = z.output<typeof documentSchema>;
 
 /** What a later version will know. Said so, instead of guessing at what was mistyped. */
-export const laterKeys: ReadonlySet<string> = new Set(['http', 'notify']);
+export const laterKeys: ReadonlySet<string> = new Set(['notify']);
 
 /** The schema one step down, at this key of a mapping or index of a list; undefined where nothing is known. */
 export function childSchema(schema: z.core.$ZodType | undefined, key: PropertyKey): z.core.$ZodType | undefined {
   const bare = unwrapped(schema);
+  if (bare instanceof z.ZodUnion) return childSchema(mappingAmong(bare), key);
   if (bare instanceof z.ZodObject) {
     const shape: Readonly<Record<PropertyKey, z.core.$ZodType>> = bare.shape;
     return Object.hasOwn(shape, key) ? shape[key] : undefined;
@@ -177,6 +201,11 @@ export function childSchema(schema: z.core.$ZodType | undefined, key: PropertyKe
   if (bare instanceof z.ZodRecord) return bare.valueType;
   if (bare instanceof z.ZodArray) return bare.element;
   return undefined;
+}
+
+/** Of the alternatives, the one that is a mapping; the others are single values. */
+export function mappingAmong(union: z.ZodUnion): z.core.$ZodType | undefined {
+  return union.options.find((option) => option instanceof z.ZodObject);
 }
 
 /** A schema without what only says that the value may be absent. */

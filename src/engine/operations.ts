@@ -23,6 +23,7 @@ export const operations = {
   checkLive: async () => (await import('../sqlite/operations/check.js')).checkLive,
   drill: async () => (await import('../sqlite/operations/drill.js')).drill,
   measure: async () => (await import('../sqlite/operations/measure.js')).measure,
+  countRows: async () => (await import('../sqlite/operations/count-rows.js')).countRows,
   surroundings: async () => (await import('../files/surroundings.js')).surroundings,
   inspect: async () => (await import('../sqlite/operations/inspect.js')).inspect,
   measureIndexes: async () => (await import('../sqlite/operations/measure-indexes.js')).measureIndexes,

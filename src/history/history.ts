@@ -66,6 +66,8 @@ export class History implements Past, Recorder {
   #file: { readonly db: OwnDatabase; readonly inode: number } | undefined;
   #memory: OwnDatabase | undefined;
   #suspect = false;
+  /** Writes of our own, which SQLite's data_version does not count. */
+  #writes = 0;
   #degraded: string | undefined;
   #waiting: Waiting[] = [];
 
@@ -171,6 +173,17 @@ export class History implements Past, Recorder {
     return this.#read(undefined, (db) => runs.lastRun(db, schedule, database, good));
   }
 
+  /** The newest finished runs of a schedule, newest first. */
+  runsOf(schedule: string, limit: number): readonly runs.PastRun[] {
+    return this.#read([], (db) => runs.runsOf(db, schedule, limit));
+  }
+
+  /** Changes with every record, whichever process wrote it: what was read before still holds while it is the same. */
+  mark(): string {
+    const foreign = this.#read(null, (db) => db.pragma('data_version', { simple: true }));
+    return `${this.#file?.inode ?? 0}:${String(foreign)}:${this.#writes}`;
+  }
+
   /** The newest runs first; one still going has no outcome. */
   recentRuns(limit: number): readonly runs.PastRun[] {
     return this.#read([], (db) => runs.recentRuns(db, limit));
@@ -188,6 +201,11 @@ export class History implements Past, Recorder {
   /** How this kind of job last ended on this database (null: a job about the whole run). */
   lastJob(database: string | null, job: string): runs.PastJob | undefined {
     return this.#read(undefined, (db) => runs.lastJob(db, database, job));
+  }
+
+  /** When this kind of job last ended well on this database: when it began. */
+  lastGoodJob(database: string, job: string): Date | undefined {
+    return this.#read(undefined, (db) => runs.lastGoodJob(db, database, job));
   }
 
   lastFacts(database: string, job: string, fact: string): Facts | undefined {
@@ -351,6 +369,7 @@ export class History implements Past, Recorder {
   }
 
   #write(write: (db: OwnDatabase) => void, { keep = true, weight = 1 } = {}): Recorded {
+    this.#writes++;
     try {
       const db = this.#reach();
       db.transaction(() => {

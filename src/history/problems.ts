@@ -1,4 +1,5 @@
 /** What stands open for a database: derived from how its jobs last ended, never stored. */
+import { type JobErrorCode, jobErrorCodes } from '../errors.js';
 import type { JobOutcome } from '../jobs/outcome.js';
 import type { OwnDatabase } from '../sqlite/own.js';
 
@@ -6,6 +7,8 @@ export interface OpenProblem {
   readonly job: string;
   readonly outcome: JobOutcome;
   readonly message: string;
+  /** Null: it ended badly without an error, as held databases do. */
+  readonly code: JobErrorCode | null;
   /** The first of the unbroken row of bad results. */
   readonly since: Date;
   /** The newest of them. */
@@ -16,6 +19,7 @@ interface Result {
   readonly job: string;
   readonly outcome: JobOutcome;
   readonly summary: string;
+  readonly error_code: string | null;
   readonly error_message: string | null;
   readonly started_at: string;
   readonly duration_ms: number;
@@ -30,7 +34,7 @@ const bad = `outcome IN ('failed', 'damaged', 'timed-out', 'held')`;
 export function openProblems(db: OwnDatabase, database: string | null): readonly OpenProblem[] {
   const acknowledged = database === null ? undefined : acknowledgedAt(db, database);
   const newest = db.prepare<unknown[], Result>(
-    `SELECT job, outcome, summary, error_message, started_at, duration_ms, ${bad} AS is_bad FROM run_job
+    `SELECT job, outcome, summary, error_code, error_message, started_at, duration_ms, ${bad} AS is_bad FROM run_job
      WHERE database IS ? AND job = ? AND ${conclusive} ORDER BY id DESC LIMIT 1`,
   );
   return jobsOf(db, database)
@@ -40,7 +44,8 @@ export function openProblems(db: OwnDatabase, database: string | null): readonly
       const last = new Date(result.started_at);
       if (acknowledged !== undefined && last.getTime() + result.duration_ms <= acknowledged.getTime()) return [];
       const since = firstOfStreak(db, database, [job], bad, `${conclusive} AND NOT ${bad}`) ?? last;
-      return [{ job, outcome: result.outcome, message: result.error_message ?? result.summary, since, last }];
+      const code = jobErrorCodes.find((known) => known === result.error_code) ?? null;
+      return [{ job, outcome: result.outcome, message: result.error_message ?? result.summary, code, since, last }];
     })
     .sort((a, b) => a.since.getTime() - b.since.getTime());
 }

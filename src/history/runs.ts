@@ -186,6 +186,16 @@ export function recentRuns(db: OwnDatabase, limit: number): readonly PastRun[] {
   return db.prepare<[number], RunRow>('SELECT * FROM run ORDER BY id DESC LIMIT ?').all(limit).map(toPastRun);
 }
 
+/** The newest finished runs of a schedule, newest first. */
+export function runsOf(db: OwnDatabase, schedule: string, limit: number): readonly PastRun[] {
+  return db
+    .prepare<[string, number], RunRow>(
+      'SELECT * FROM run WHERE schedule = ? AND finished_at IS NOT NULL ORDER BY id DESC LIMIT ?',
+    )
+    .all(schedule, limit)
+    .map(toPastRun);
+}
+
 /** A finished run as it was reported. */
 export function runReport(db: OwnDatabase, runId: string): RunReport | undefined {
   const run = db.prepare<[string], RunRow>('SELECT * FROM run WHERE run_id = ?').get(runId);
@@ -245,6 +255,17 @@ export function lastJob(db: OwnDatabase, database: string | null, job: string): 
     )
     .get(database, job);
   return row && { ...toJobReport(row), run_id: row.run_id, schedule: row.schedule, at: new Date(row.started_at) };
+}
+
+/** When the newest job of this kind that ended well began. */
+export function lastGoodJob(db: OwnDatabase, database: string, job: string): Date | undefined {
+  const row = db
+    .prepare<[string, string], { started_at: string }>(
+      `SELECT started_at FROM run_job WHERE database = ? AND job = ? AND outcome IN ('succeeded', 'repaired')
+       ORDER BY id DESC LIMIT 1`,
+    )
+    .get(database, job);
+  return row && new Date(row.started_at);
 }
 
 /** The newest facts of this kind of job on this database that have this one among them. */

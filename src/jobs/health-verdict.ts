@@ -84,11 +84,16 @@ export function judgeHealth(evidence: HealthEvidence, limits: HealthOptions): He
   if (evidence.journalMode !== 'wal')
     say('healthy', `journal mode is ${evidence.journalMode}: writers wait while a backup is copied; WAL would not`);
 
-  const status = findings.reduce<HealthStatus>(
-    (worst, [each]) => (healthStatuses.indexOf(each) > healthStatuses.indexOf(worst) ? each : worst),
+  const status = worstStatus(findings.map(([each]) => each));
+  return { status, warnings: findings.map(([, sentence]) => sentence) };
+}
+
+/** Nothing at all is healthy. */
+export function worstStatus(statuses: readonly HealthStatus[]): HealthStatus {
+  return statuses.reduce<HealthStatus>(
+    (worst, each) => (healthStatuses.indexOf(each) > healthStatuses.indexOf(worst) ? each : worst),
     'healthy',
   );
-  return { status, warnings: findings.map(([, sentence]) => sentence) };
 }
 
 const dayMs = 86_400_000;

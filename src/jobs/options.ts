@@ -189,6 +189,9 @@ export const healthOptions = z.strictObject({
     .default(26 * 3_600_000)
     .describe('An older newest backup makes the database degraded.'),
   probe_timeout: timerDuration().default(30_000).describe('A probe that takes longer counts as unreachable.'),
+  count_timeout: timerDuration()
+    .default(5000)
+    .describe("Counting the rows of the profile's main table is given up after this: their number is then unknown."),
 });
 
 export const reportOptions = z.strictObject({});

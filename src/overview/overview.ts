@@ -1,6 +1,6 @@
 /**
  * What is known about every database and schedule at one moment, as plain data: the one picture that `status`, the HTTP answers, the
- * metrics, the status page and the notifications are made from. Gathered from records (records.ts) and judged with the time of asking
+ * metrics, the status page and the notifications are made from. Gathered from records (watch.ts) and judged with the time of asking
  * (judge.ts); nobody who reads it looks at a database.
  */
 import type { HealthStatus } from '../jobs/health-verdict.js';
@@ -72,12 +72,13 @@ export interface Measured {
 
 export interface BackupView {
   readonly name: string;
+  readonly path: string;
   /** The moment whose state it holds. */
   readonly createdAt: Date;
   readonly schedule: string;
   readonly sizeBytes: number;
   readonly storedBytes: number;
-  /** Whether nothing is known against it. */
+  /** Whether it may be called good: undamaged, and proven well enough for the state its database was in. */
   readonly sound: boolean;
   /** `integrity_check`, `quick_check`, `rows only`, `DAMAGED`. */
   readonly verified: string;
@@ -101,6 +102,8 @@ export interface OperationView {
     readonly summary: string;
   } | null;
   readonly lastSuccessAt: Date | null;
+  /** Whether the newest result that says something is bad, and nobody has acknowledged it. */
+  readonly failing: boolean;
 }
 
 export interface DatabaseView {
@@ -136,6 +139,8 @@ export interface DatabaseView {
   } | null;
   /** The newest restore in place that nobody has acknowledged. */
   readonly lastRestore: { readonly at: Date; readonly outcome: JobOutcome; readonly summary: string } | null;
+  /** When it was last restored in place, by whomever; null: never. */
+  readonly restoredAt: Date | null;
   /** Of its size, oldest first, at most thirty days of them. */
   readonly samples: readonly { readonly at: Date; readonly sizeBytes: number }[];
   /** The longest that writers had to wait during the newest VACUUM or REINDEX. */
@@ -155,6 +160,8 @@ export interface Problem {
   readonly severity: 'critical' | 'warning';
   /** Null: about the program or a schedule. */
   readonly database: string | null;
+  /** The kind of job whose result it is; null: it follows from what is known. */
+  readonly job: string | null;
   /** Null where no one schedule is concerned. */
   readonly schedule: string | null;
   /** One line: what is wrong, with what. */

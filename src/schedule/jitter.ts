@@ -1,5 +1,14 @@
 /** Spreads the starts of many installations, so that they do not all read one disk array at 02:00. */
 import { createHash } from 'node:crypto';
+import { hostname } from 'node:os';
+
+/** By how much the runs of a schedule are late: the same on one installation, another on the next machine of a fleet. */
+export function delayOf(
+  { stateDirectory }: { readonly stateDirectory: string },
+  { name, jitterMs }: { readonly name: string; readonly jitterMs: number },
+): number {
+  return stableDelay(`${hostname()}:${stateDirectory}`, name, jitterMs);
+}
 
 /**
  * How much later than its slots this schedule starts: at least 0, below `jitterMs`, whole milliseconds. The same seed (one for each

@@ -61,7 +61,16 @@ export interface RunParts {
   readonly now: () => Date;
   /** Writes the report files; answers where. */
   readonly writeReport: (report: RunReport) => Promise<{ readonly json: string }>;
+  /** Told once, before any work. */
+  readonly started?: (run: StartedRun) => void;
+  /** Told when a job begins, with a total of 0, and while it says how far it is. */
   readonly progress?: (progress: RunProgress) => void;
+}
+
+export interface StartedRun {
+  readonly runId: string;
+  readonly schedule: string;
+  readonly startedAt: Date;
 }
 
 export interface RunProgress {
@@ -110,6 +119,7 @@ export async function runSchedule(parts: RunParts, request: RunRequest): Promise
   const run: Run = { parts, request, runId, startedAt, log, signal, halted };
 
   log.info({ trigger, slot: slot?.toISOString() ?? null }, 'run started');
+  parts.started?.({ runId, schedule: schedule.name, startedAt });
   const listed = await targetsOf(run);
   const begun = parts.history.beginRun({
     run_id: runId,
@@ -335,6 +345,7 @@ async function runJob(run: Run, call: JobCall): Promise<JobReport> {
     if (halted.aborted) throw reasonOf(halted);
     if (locked) throw closedTo;
     log.debug({}, 'job started');
+    parts.progress?.({ database: target.name, job: kind, done: 0, total: 0 });
     const { outcome, summary, facts } = await start(run, call, log);
     const report: JobReport = { ...base, outcome, duration_ms: Math.round(performance.now() - began), summary, facts };
     logJob(log, report);

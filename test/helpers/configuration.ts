@@ -37,6 +37,7 @@ export function writeConfig(workspace: Workspace, overrides: ConfigOverrides = {
     state_directory: paths.stateDirectory,
     report_directory: paths.reportDirectory,
     log: { level: 'debug', file: paths.logFile },
+    http: false,
     databases: { logs: { path: paths.database, backup_directory: paths.backupDirectory } },
     schedules: {
       hourly: { cron: '0 * * * *', jobs: ['health'] },

@@ -66,6 +66,7 @@ test('options left out have the defaults that config.example.yaml shows', () => 
       min_free_disk: 1e9,
       max_backup_age: 93_600_000,
       probe_timeout: 30_000,
+      count_timeout: 5000,
     },
     report: {},
   });

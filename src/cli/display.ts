@@ -1,0 +1,105 @@
+/**
+ * What the daemon shows to others: the watch kept current, counts, HTTP. It looks for news every second, and spends at most a twentieth of
+ * its time on reading them. Nothing here is waited for by a run, and nothing that fails here fails one.
+ */
+import type { Config, HttpConfig } from '../config/config.js';
+import { toJobError } from '../errors.js';
+import { Metrics } from '../http/metrics.js';
+import { HttpServer } from '../http/server.js';
+import { RunUnderWay } from '../overview/run-under-way.js';
+import { Watch } from '../overview/watch.js';
+import type { RunParts } from '../schedule/run.js';
+import type { Parts } from './open.js';
+
+const lookMs = 1000;
+/** Of the time that reading took, before the next. */
+const restFactor = 20;
+
+export class Display {
+  readonly #log: Parts['log'];
+  readonly #watch: Watch;
+  readonly #metrics = new Metrics();
+  readonly #timer: NodeJS.Timeout;
+  #http: HttpServer | undefined;
+  #config: HttpConfig | null;
+  #notBefore = 0;
+  #reading: Promise<void> | undefined;
+  #closed = false;
+
+  constructor(parts: Parts, { startedAt, only }: { readonly startedAt: Date; readonly only: readonly string[] }) {
+    this.#log = parts.log;
+    this.#watch = new Watch(parts, { startedAt, only });
+    this.#config = parts.config.http;
+    this.#http = this.#serve();
+    this.#timer = setInterval(() => {
+      if (performance.now() >= this.#notBefore && this.#watch.isStale()) void this.look();
+    }, lookMs);
+    this.#timer.unref();
+  }
+
+  /** Reads what is new. Never throws; one at a time. */
+  async look(): Promise<void> {
+    if (this.#closed) return;
+    this.#reading ??= this.#read().finally(() => {
+      this.#reading = undefined;
+    });
+    await this.#reading;
+  }
+
+  /** Databases that no run has ever looked at. */
+  neverMeasured(): readonly string[] {
+    return this.#watch
+      .overview()
+      .databases.filter(({ measured, operations }) => {
+        const health = operations.find(({ operation }) => operation === 'health');
+        return measured === null && (health?.last ?? null) === null;
+      })
+      .map(({ name }) => name);
+  }
+
+  /** For one run of this process: hand it to the run's parts. */
+  watching(): Pick<RunParts, 'started' | 'progress'> {
+    let underWay: RunUnderWay | undefined;
+    return {
+      started: ({ runId, schedule, startedAt }) => {
+        underWay = new RunUnderWay(runId, schedule, startedAt);
+        this.#watch.follow(underWay);
+      },
+      progress: (progress) => underWay?.progress(progress),
+    };
+  }
+
+  /** A configuration that was reloaded. */
+  async reconfigure(config: Config): Promise<void> {
+    this.#watch.reconfigure(config);
+    if (JSON.stringify(config.http) !== JSON.stringify(this.#config)) {
+      this.#config = config.http;
+      await this.#http?.close();
+      if (!this.#closed) this.#http = this.#serve();
+    }
+    await this.look();
+  }
+
+  async close(): Promise<void> {
+    this.#closed = true;
+    clearInterval(this.#timer);
+    this.#watch.close();
+    await this.#http?.close();
+  }
+
+  async #read(): Promise<void> {
+    const began = performance.now();
+    try {
+      for (const report of await this.#watch.refresh()) this.#metrics.count(report);
+    } catch (error) {
+      this.#log.error({ err: toJobError(error) }, 'what is known of the databases could not be read');
+    }
+    this.#notBefore = performance.now() + restFactor * (performance.now() - began);
+  }
+
+  #serve(): HttpServer | undefined {
+    if (this.#config === null) return undefined;
+    const sources = { overview: () => this.#watch.overview(), metrics: this.#metrics, channels: () => [] };
+    return new HttpServer(this.#config, sources, this.#log);
+  }
+}

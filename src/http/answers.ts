@@ -1,0 +1,82 @@
+/** Which address answers what. Pure but for the metrics, which count. */
+import type { Overview } from '../overview/overview.js';
+import { databaseHealth, programHealth } from './health-answer.js';
+import type { ChannelCounts, Metrics } from './metrics.js';
+import { statusPage, statusPagePolicy } from './status-page.js';
+
+export interface Answer {
+  readonly status: number;
+  readonly contentType: string;
+  readonly body: string;
+  /** Content security policy; null: nothing at all is loaded or run. */
+  readonly policy: string | null;
+}
+
+export interface AnswerSources {
+  readonly overview: () => Overview;
+  readonly metrics: Metrics;
+  readonly channels: () => readonly ChannelCounts[];
+}
+
+/** What is asked for, and of which database; null: of all. */
+export interface Question {
+  readonly path: string;
+  readonly database: string | null;
+}
+
+/** @param target whatever a client sends: a path with a query, an absolute address, nonsense (undefined) */
+export function parseTarget(target: string): Question | undefined {
+  try {
+    // Nothing here is a file: a path is only ever compared.
+    const { pathname, searchParams } = new URL(target, 'http://localhost');
+    return { path: pathname, database: searchParams.get('database') };
+  } catch {
+    return undefined;
+  }
+}
+
+export async function answerTo({ path, database }: Question, sources: AnswerSources): Promise<Answer> {
+  const { overview, metrics, channels } = sources;
+  switch (path) {
+    case '/health':
+      return json(200, programHealth(overview()));
+    case '/health/database':
+      return healthAnswer(overview(), database);
+    case '/metrics': {
+      const body = await metrics.text(overview(), channels());
+      return { status: 200, contentType: metrics.contentType, body, policy: null };
+    }
+    case '/':
+      return pageAnswer(overview(), database);
+    default:
+      return text(404, 'there is /, /health, /health/database and /metrics');
+  }
+}
+
+/** 500 when unhealthy, so that a load balancer or probe needs to read nothing. */
+function healthAnswer({ at, databases }: Overview, database: string | null): Answer {
+  const chosen = databases.filter(({ name, group }) => database === null || name === database || group === database);
+  if (database !== null && chosen.length === 0)
+    return json(404, { error: 'there is no such database', databases: databases.map(({ name }) => name) });
+  const health = databaseHealth(at, chosen);
+  return json(health.status === 'unhealthy' ? 500 : 200, health);
+}
+
+function pageAnswer(overview: Overview, database: string | null): Answer {
+  if (database !== null && !overview.databases.some(({ name }) => name === database))
+    return text(404, 'there is no such database');
+  return {
+    status: 200,
+    contentType: 'text/html; charset=utf-8',
+    body: statusPage(overview, database === null ? {} : { database }),
+    policy: statusPagePolicy,
+  };
+}
+
+export function text(status: number, message: string): Answer {
+  return { status, contentType: 'text/plain; charset=utf-8', body: `${message}\n`, policy: null };
+}
+
+function json(status: number, document: object): Answer {
+  return { status, contentType: 'application/json', body: `${JSON.stringify(document, undefined, 2)}\n`, policy: null };
+}

@@ -1,0 +1,80 @@
+/** The backups of one database, with what is known for and against each, and why retention keeps it. */
+import type { Backup, Backups } from '../files/backups.js';
+import { goodBackups } from '../jobs/good-backups.js';
+import type { JobOutcome } from '../jobs/outcome.js';
+import { frozenBecause, planRetention, type RetentionRule } from '../jobs/retention-plan.js';
+import type { BackupView } from './overview.js';
+
+export interface CatalogueEvidence {
+  /** Stems of backups whose last verification failed. */
+  readonly bad: ReadonlySet<string>;
+  /** When each was last restored to scratch and found sound, by stem. */
+  readonly provenAt: ReadonlyMap<string, Date>;
+  readonly damagedSince: Date | undefined;
+  readonly lastFoundSound: Date | undefined;
+  readonly lastBackupOutcome: JobOutcome | undefined;
+  readonly incident: { readonly row: string; readonly at: Date; readonly message: string } | undefined;
+  readonly acknowledgedAt: Date | undefined;
+}
+
+export interface Catalogue {
+  /** Newest first. */
+  readonly backups: readonly BackupView[];
+  readonly lastGoodBackup: BackupView | null;
+  readonly retentionWaits: string | null;
+}
+
+/** Pure. */
+export function catalogueOf(
+  { backups, illegible }: Backups,
+  evidence: CatalogueEvidence,
+  rule: RetentionRule,
+  now: Date,
+): Catalogue {
+  const { bad, provenAt, damagedSince } = evidence;
+  const reasons = new Map(planRetention(backups, rule, bad, now).keep.map(({ backup, reasons }) => [backup, reasons]));
+  const good = goodBackups(backups, { ...evidence, isDamaged: damagedSince !== undefined });
+  const views = new Map(
+    backups.map((backup) => [
+      backup,
+      viewOf(backup, {
+        sound: good.includes(backup),
+        damaged: !backup.intact || bad.has(backup.stem),
+        restoredAt: provenAt.get(backup.stem),
+        keptBecause: reasons.get(backup) ?? [],
+      }),
+    ]),
+  );
+  const newestGood = good.at(-1);
+  return {
+    backups: [...views.values()].reverse(),
+    lastGoodBackup: (newestGood && views.get(newestGood)) ?? null,
+    retentionWaits: frozenBecause({ ...evidence, backups, illegible, now }) ?? null,
+  };
+}
+
+function viewOf(
+  { stem, path, manifest, pinned }: Backup,
+  {
+    sound,
+    damaged,
+    restoredAt,
+    keptBecause,
+  }: { sound: boolean; damaged: boolean; restoredAt: Date | undefined; keptBecause: readonly string[] },
+): BackupView {
+  const check = { full: 'integrity_check', quick: 'quick_check', none: 'rows only' }[manifest.verification.integrity];
+  return {
+    name: stem,
+    path,
+    createdAt: new Date(manifest.created_at),
+    schedule: manifest.schedule,
+    sizeBytes: manifest.size_bytes,
+    storedBytes: manifest.stored_bytes,
+    sound,
+    verified: damaged ? 'DAMAGED' : check,
+    restoredAt: damaged ? null : (restoredAt ?? null),
+    keptBecause,
+    pinned,
+    anomaly: manifest.anomaly ?? null,
+  };
+}

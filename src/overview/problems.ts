@@ -1,0 +1,159 @@
+/** What somebody should look at, from what is known: each with a key of its own, and what to do. Pure. */
+import type { History } from '../history/history.js';
+import { judgeHealth } from '../jobs/health-verdict.js';
+import type { JobOutcome } from '../jobs/outcome.js';
+import { adviceFor } from '../report/verdict.js';
+import { formatDuration } from '../units.js';
+import { backupAgeMs } from './judge.js';
+import type { Problem, ScheduleView } from './overview.js';
+import type { DatabaseRecords } from './records.js';
+
+/** Without these nothing can be restored, or nobody knows whether it could. */
+const critical: ReadonlySet<string> = new Set(['backup', 'integrity', 'verify', 'restore', 'health', 'list']);
+
+const verbs: Readonly<Partial<Record<JobOutcome, string>>> = {
+  damaged: 'has found damage',
+  'timed-out': 'ran out of time',
+  held: 'waits for a decision',
+};
+
+/** Of one database. */
+export function databaseProblems(records: DatabaseRecords, now: Date): Problem[] {
+  const { name, incident, lastRestore, backupsError } = records.known;
+  const about = { database: name, job: null, schedule: null } as const;
+  const found: Problem[] = [];
+  if (incident !== null) {
+    const explain = `\`debuggle-maintenance explain ${incident.runId}\``;
+    found.push({
+      ...about,
+      key: `${name}/incident`,
+      kind: 'damage',
+      severity: 'critical',
+      title: `${name}: a decision is needed`,
+      message: `incident ${incident.row}: ${incident.message}`,
+      advice: `${explain} says how it came to that. Nothing writes to this database until \`debuggle-maintenance ack ${name}\`.`,
+      since: incident.since,
+    });
+  }
+  if (lastRestore?.outcome === 'restored') {
+    found.push({
+      ...about,
+      key: `${name}/restored`,
+      kind: 'restore',
+      severity: 'critical',
+      title: `${name} was restored from a backup`,
+      message: lastRestore.summary,
+      advice: `Look at what the application has, then settle it: \`debuggle-maintenance ack ${name}\`.`,
+      since: lastRestore.at,
+    });
+  }
+  for (const problem of records.problems) {
+    // The incident has said it.
+    if (incident !== null && problem.outcome === 'held') continue;
+    found.push(jobProblem(problem, name));
+  }
+  if (backupsError !== null) {
+    found.push({
+      ...about,
+      key: `${name}/backups`,
+      kind: 'failure',
+      severity: 'critical',
+      title: `${name}: its backups cannot be listed`,
+      message: backupsError,
+      advice: adviceFor('missing'),
+      since: now,
+    });
+  }
+  const stale = staleBackup(records, now);
+  if (stale !== undefined) found.push(stale);
+  const condition = poorCondition(records);
+  if (condition !== undefined) found.push(condition);
+  return found;
+}
+
+/** A job that did not end well, of a database or (null) of a run as a whole. */
+export function jobProblem(problem: ReturnType<History['openProblems']>[number], database: string | null): Problem {
+  const { job, outcome, message, code, since } = problem;
+  return {
+    key: database === null ? `run/${job}` : `${database}/${job}`,
+    kind: outcome === 'damaged' || outcome === 'held' ? 'damage' : 'failure',
+    severity: critical.has(job) || outcome === 'damaged' || outcome === 'held' ? 'critical' : 'warning',
+    database,
+    job,
+    schedule: null,
+    title: `${database === null ? job : `${database}: ${job}`} ${verbs[outcome] ?? 'fails'}`,
+    message,
+    advice: code === null ? '' : adviceFor(code),
+    since,
+  };
+}
+
+function staleBackup(records: DatabaseRecords, now: Date): Problem | undefined {
+  const { known, limits } = records;
+  const { name, lastGoodBackup: lastGood, operations, backupsError } = known;
+  const backup = operations.find(({ operation }) => operation === 'backup');
+  const ageMs = backupAgeMs(known, now);
+  if (backup?.scheduled !== true || backupsError !== null) return undefined;
+  if (ageMs !== null && ageMs <= limits.max_backup_age) return undefined;
+  // A database that was only just configured has its first backup still to come: its schedule says when that is overdue.
+  if (lastGood === null && backup.last === null) return undefined;
+  return {
+    key: `${name}/stale-backup`,
+    kind: 'overdue',
+    severity: 'critical',
+    database: name,
+    job: null,
+    schedule: null,
+    title: `${name}: ${lastGood === null ? 'there is no sound backup' : 'the newest sound backup is old'}`,
+    message:
+      lastGood === null || ageMs === null
+        ? 'No backup of it is known to be sound.'
+        : `${lastGood.name} is ${formatDuration(ageMs)} old, more than ${formatDuration(limits.max_backup_age)}.`,
+    advice: `See why: \`debuggle-maintenance status\`, and \`debuggle-maintenance backups --database ${name}\`.`,
+    since:
+      lastGood === null ? (backup.last?.at ?? now) : new Date(lastGood.createdAt.getTime() + limits.max_backup_age),
+  };
+}
+
+/** What the health job has found; that the backup is old, or the database damaged, stands for itself. */
+function poorCondition({ known, evidence, limits }: DatabaseRecords): Problem | undefined {
+  const { name, measured } = known;
+  if (evidence === null || measured === null) return undefined;
+  const { status, warnings } = judgeHealth({ ...evidence, newestBackupAgeMs: 0 }, limits);
+  if (status !== 'degraded' && status !== 'unhealthy') return undefined;
+  return {
+    key: `${name}/condition`,
+    kind: 'failure',
+    severity: status === 'unhealthy' ? 'critical' : 'warning',
+    database: name,
+    job: null,
+    schedule: null,
+    title: `${name} is ${status}`,
+    message: `${warnings.join('; ')}.`,
+    advice: '',
+    since: measured.at,
+  };
+}
+
+export function scheduleProblems(schedules: readonly ScheduleView[], now: Date): Problem[] {
+  return schedules
+    .filter(({ secondsOverdue }) => secondsOverdue > 0)
+    .map(({ name, secondsOverdue, lastRun }) => ({
+      key: `schedule/${name}/overdue`,
+      kind: 'overdue',
+      severity: 'warning',
+      database: null,
+      job: null,
+      schedule: name,
+      title: `schedule ${name} is overdue`,
+      message: `No run of it has succeeded since ${formatDuration(secondsOverdue * 1000)}${lastRun === null ? '' : `; the last one ended as ${lastRun.outcome}`}.`,
+      advice: `See why: \`debuggle-maintenance status\`; by hand: \`debuggle-maintenance --run-now ${name}\`.`,
+      since: new Date(now.getTime() - secondsOverdue * 1000),
+    }));
+}
+
+/** The order in which somebody should read them. */
+export function worstFirst(problems: readonly Problem[]): readonly Problem[] {
+  const rank = ({ severity }: Problem): number => (severity === 'critical' ? 0 : 1);
+  return [...problems].sort((one, other) => rank(one) - rank(other) || one.since.getTime() - other.since.getTime());
+}
