@@ -5,7 +5,7 @@
 import { type Document, isAlias, isMap, isNode, isScalar, isSeq, LineCounter, type Node, type YAMLMap } from 'yaml';
 import { z } from 'zod';
 import { contentsOf, type Environment, interpolated, isReferenceKind } from './references.js';
-import { childSchema, unwrapped } from './schema.js';
+import { childSchema, mappingAmong, unwrapped } from './schema.js';
 import { parseYaml } from './yaml-syntax.js';
 
 export type DocumentPath = readonly PropertyKey[];
@@ -186,7 +186,8 @@ function filled(
 
 /** Whether a text, a number or a truth value is expected here. */
 function acceptsText(schema: Schema): boolean {
-  const expected = unwrapped(schema);
+  const bare = unwrapped(schema);
+  const expected = bare instanceof z.ZodUnion ? (mappingAmong(bare) ?? bare) : bare;
   return (
     expected !== undefined &&
     !(expected instanceof z.ZodObject || expected instanceof z.ZodRecord || expected instanceof z.ZodArray)

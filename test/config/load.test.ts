@@ -21,6 +21,7 @@ describe('a valid file', () => {
       concurrency: 1,
       shutdownTimeoutMs: 10_000,
       childMemoryBytes: 1024 ** 3,
+      http: { host: '127.0.0.1', port: 8080, token: null, hosts: [], maxConnections: 100 },
       warnings: [],
     });
     expect(config.databases).toMatchObject([
@@ -62,6 +63,7 @@ log: { level: debug, file: /srv/x.log }
 concurrency: 4
 shutdown_timeout: 1.5m
 child_memory: 512MiB
+http: { listen: "[::1]:9090", token: "0123456789abcdef", hosts: [status.example], max_connections: 7 }
 databases:
   all: { path: "/data/*.db", backup_directory: /backups, profile: debuggle }
 schedules:
@@ -76,6 +78,7 @@ schedules:
       concurrency: 4,
       shutdownTimeoutMs: 90_000,
       childMemoryBytes: 512 * 1024 ** 2,
+      http: { host: '::1', port: 9090, token: '0123456789abcdef', hosts: ['status.example'], maxConnections: 7 },
       databases: [{ name: 'all', path: '/data/*.db', isGlob: true, profile: 'debuggle' }],
       schedules: [
         {
