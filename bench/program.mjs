@@ -1,7 +1,9 @@
 /** Our own program, run as an operator runs it, and what its report says. */
+import { once } from 'node:events';
 import fs from 'node:fs';
 import path from 'node:path';
-import { run } from './processes.mjs';
+import { createInterface } from 'node:readline';
+import { run, start } from './processes.mjs';
 
 export const program = path.join(import.meta.dirname, '..', 'dist', 'daemon.js');
 
@@ -20,6 +22,7 @@ export function writeConfig(directory, { database, jobs, options = {}, backups =
     state_directory: path.join(directory, 'state'),
     report_directory: path.join(directory, 'reports'),
     log: { level: 'info', file: path.join(directory, 'log', 'maintenance.log') },
+    http: { listen: '127.0.0.1:0' },
     databases: { logs: { path: database, backup_directory: backups } },
     schedules: { bench: { cron: '0 0 1 1 *', jobs } },
     jobs: options,
@@ -43,4 +46,65 @@ export async function runNow(config, options) {
   if (code !== 0) throw new Error(`--run-now ended with ${code}:\n${(stdout + stderr).slice(-4000)}`);
   const report = JSON.parse(fs.readFileSync(path.join(path.dirname(config), 'reports', 'latest.json'), 'utf8'));
   return { ms, report };
+}
+
+/**
+ * The daemon, once it is ready. `line` answers the first line of its log, written already or to come, that satisfies the predicate.
+ * @param {string} config
+ */
+export async function startDaemon(config) {
+  const started = performance.now();
+  const child = start(process.execPath, [program, '--config', config], ['ignore', 'pipe', 'inherit']);
+  const ended = once(child, 'exit');
+  const lines = linesOf(/** @type {import('node:stream').Readable} */ (child.stdout));
+  await lines.first(({ msg }) => msg === 'ready');
+  return {
+    startUpMs: performance.now() - started,
+    pid: /** @type {number} */ (child.pid),
+    line: lines.first,
+    stop: async () => {
+      const asked = performance.now();
+      child.kill('SIGTERM');
+      const [code] = await ended;
+      return { ms: performance.now() - asked, code: /** @type {number | null} */ (code) };
+    },
+  };
+}
+
+/** @typedef {Readonly<Record<string, unknown>>} LogLine */
+
+/** @param {import('node:stream').Readable} log */
+function linesOf(log) {
+  /** @type {LogLine[]} */
+  const seen = [];
+  /** @type {Set<() => void>} */
+  const waiting = new Set();
+  let over = false;
+  const tell = () => [...waiting].forEach((look) => look());
+  createInterface({ input: log })
+    .on('line', (text) => {
+      seen.push(JSON.parse(text));
+      tell();
+    })
+    .once('close', () => {
+      over = true;
+      tell();
+    });
+  /**
+   * @param {(line: LogLine) => boolean} wanted
+   * @returns {Promise<LogLine>}
+   */
+  const first = (wanted) =>
+    new Promise((resolve, reject) => {
+      const look = () => {
+        const found = seen.find(wanted);
+        if (found === undefined && !over) return;
+        waiting.delete(look);
+        if (found === undefined) reject(new Error('the daemon ended before it wrote that line'));
+        else resolve(found);
+      };
+      waiting.add(look);
+      look();
+    });
+  return { first };
 }

@@ -11,6 +11,7 @@ import { program } from './program.mjs';
 import { benchBackup } from './sections/backup.mjs';
 import { benchDaily } from './sections/daily.mjs';
 import { benchFleet } from './sections/fleet.mjs';
+import { benchHealth } from './sections/health.mjs';
 import { benchIdle } from './sections/idle.mjs';
 import { benchWeekly } from './sections/weekly.mjs';
 
@@ -26,7 +27,14 @@ import { benchWeekly } from './sections/weekly.mjs';
  */
 
 /** @type {Record<string, (options: Options) => Promise<object>>} */
-const sections = { backup: benchBackup, daily: benchDaily, weekly: benchWeekly, idle: benchIdle, fleet: benchFleet };
+const sections = {
+  backup: benchBackup,
+  daily: benchDaily,
+  weekly: benchWeekly,
+  health: benchHealth,
+  idle: benchIdle,
+  fleet: benchFleet,
+};
 
 const { values } = parseArgs({
   options: {

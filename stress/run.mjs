@@ -11,6 +11,7 @@ import { parseArgs } from 'node:util';
 import { proveCrash } from './crash.mjs';
 import { proveDisk } from './disk.mjs';
 import { proveGuard } from './guard.mjs';
+import { proveHttp } from './http.mjs';
 import { proveOrphans } from './orphans.mjs';
 import { program } from './program.mjs';
 import { provePublish } from './publish.mjs';
@@ -42,6 +43,7 @@ const proofs = {
   },
   restore: { about: 'a restore in place killed before every single change of the database', prove: proveRestore },
   signals: { about: 'SIGTERM and SIGINT at random', prove: proveSignals },
+  http: { about: 'hostile clients, for at least a minute, beside a schedule that runs every minute', prove: proveHttp },
 };
 
 const { values, positionals } = parseArgs({

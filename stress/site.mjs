@@ -35,13 +35,13 @@ function nameOf({ journalMode, compress }) {
 /**
  * Two backups are kept, so that each `daily` prunes one.
  * @param {string} directory made
- * @param {Mode & { rows?: number, sizeBytes?: number, shutdownTimeout?: string, schedules?: Record<string, string[]> }} options `schedules`: besides
- *   `daily`, by name
+ * @param {Mode & { rows?: number, sizeBytes?: number, shutdownTimeout?: string, schedules?: Record<string, string[]>, http?: object, everyMinute?: string[] }} options `schedules`:
+ *   besides `daily`, by name; `everyMinute`: the jobs of one more
  * @returns {Site}
  */
 export function makeSite(
   directory,
-  { journalMode, compress, rows, sizeBytes, shutdownTimeout = '10s', schedules = {} },
+  { journalMode, compress, rows, sizeBytes, shutdownTimeout = '10s', schedules = {}, http, everyMinute },
 ) {
   const at = (/** @type {string[]} */ ...names) => path.join(directory, ...names);
   fs.mkdirSync(at('data'), { recursive: true, mode: 0o700 });
@@ -55,9 +55,11 @@ export function makeSite(
     report_directory: at('reports'),
     shutdown_timeout: shutdownTimeout,
     log: { level: 'debug', file: at('log', 'maintenance.log') },
+    http: http ?? false,
     databases: { logs: { path: database, backup_directory: at('backups') } },
     schedules: {
       daily: { cron, jobs: ['backup', 'integrity', 'analyze', 'retention', 'report'] },
+      ...(everyMinute && { minutely: { cron: '* * * * *', jobs: everyMinute } }),
       ...Object.fromEntries(Object.entries(schedules).map(([name, jobs]) => [name, { cron, jobs }])),
     },
     jobs: {

@@ -1,12 +1,10 @@
 /** The daemon with nothing to do: what it takes to start, to sit there, and to stop. */
-import { once } from 'node:events';
 import path from 'node:path';
-import { createInterface } from 'node:readline';
 import { setTimeout as wait } from 'node:timers/promises';
 import { freshCopy, makeOriginal } from '../databases.mjs';
 import { median, megabytes, milliseconds, printTable } from '../numbers.mjs';
-import { descendantsOf, start, usageOf } from '../processes.mjs';
-import { program, writeConfig } from '../program.mjs';
+import { descendantsOf, usageOf } from '../processes.mjs';
+import { startDaemon, writeConfig } from '../program.mjs';
 import { dailyJobs } from './daily.mjs';
 
 /** @param {import('../run.mjs').Options} options */
@@ -53,36 +51,4 @@ export async function benchIdle(options) {
     ],
   );
   return result;
-}
-
-/** @param {string} config */
-async function startDaemon(config) {
-  const started = performance.now();
-  const child = start(process.execPath, [program, '--config', config], ['ignore', 'pipe', 'inherit']);
-  const ended = once(child, 'exit');
-  await ready(/** @type {import('node:stream').Readable} */ (child.stdout));
-  return {
-    startUpMs: performance.now() - started,
-    pid: /** @type {number} */ (child.pid),
-    stop: async () => {
-      const asked = performance.now();
-      child.kill('SIGTERM');
-      const [code] = await ended;
-      return { ms: performance.now() - asked, code: /** @type {number | null} */ (code) };
-    },
-  };
-}
-
-/**
- * @param {import('node:stream').Readable} log
- * @returns {Promise<void>}
- */
-function ready(log) {
-  return new Promise((resolve, reject) => {
-    const lines = createInterface({ input: log });
-    lines.on('line', (line) => {
-      if (line.includes('"msg":"ready"')) resolve();
-    });
-    lines.once('close', () => reject(new Error('the daemon ended before it was ready')));
-  });
 }
