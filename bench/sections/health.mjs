@@ -12,7 +12,7 @@ const betweenMs = 10;
 export async function benchHealth(options) {
   const original = makeOriginal(path.join(options.directory, `${options.sizeBytes}.db`), options.sizeBytes);
   const directory = path.join(options.directory, 'health');
-  const config = writeConfig(directory, { database: freshCopy(original, directory), jobs: ['integrity'] });
+  const config = writeConfig(directory, { database: freshCopy(original, directory), jobs: ['integrity', 'report'] });
   const daemon = await startDaemon(config);
   const { port } = await daemon.line(({ msg }) => msg === 'http is listening');
   await daemon.line(({ msg, schedule }) => msg === 'run finished' && schedule === 'first-look');

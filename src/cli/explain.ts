@@ -3,7 +3,7 @@ import { UsageError } from '../errors.js';
 import { brokenLine } from '../guard/audit.js';
 import type { GuardDecision, GuardedRun } from '../history/guard.js';
 import type { Facts, Json } from '../jobs/outcome.js';
-import { plain } from '../report/plain.js';
+import { plain } from '../plain.js';
 import { type GlobalOptions, openForReadingOnly, readConfig } from './open.js';
 import { print, printJson } from './terminal.js';
 

@@ -1,7 +1,7 @@
 /** `status`: the truth in a few lines, from what was gathered; no database is opened. */
 import type { DatabaseView, Overview, Problem, ScheduleView } from '../overview/overview.js';
 import { Watch } from '../overview/watch.js';
-import { plain } from '../report/plain.js';
+import { plain } from '../plain.js';
 import { formatBytes, formatDuration } from '../units.js';
 import { chosenTargets, type GlobalOptions, openForReadingOnly, readConfig } from './open.js';
 import { print, printJson, table } from './terminal.js';

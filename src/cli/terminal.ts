@@ -4,7 +4,7 @@
  */
 import { writeSync } from 'node:fs';
 import { errorCodeOf, toFileError } from '../errors.js';
-import { plain } from '../report/plain.js';
+import { plain } from '../plain.js';
 
 /** To stdout, at once: process.stdout would lose it, or crash, when the reader is gone or the disk full. */
 export function print(...lines: readonly string[]): void {

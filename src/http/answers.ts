@@ -2,7 +2,7 @@
 import type { Overview } from '../overview/overview.js';
 import { databaseHealth, programHealth } from './health-answer.js';
 import type { ChannelCounts, Metrics } from './metrics.js';
-import { statusPage, statusPagePolicy } from './status-page.js';
+import { contentSecurityPolicy, type StatusPageChoice, statusPage, statusPageChoice } from './status-page.js';
 
 export interface Answer {
   readonly status: number;
@@ -18,10 +18,10 @@ export interface AnswerSources {
   readonly channels: () => readonly ChannelCounts[];
 }
 
-/** What is asked for, and of which database; null: of all. */
+/** What is asked for, and what of it. */
 export interface Question {
   readonly path: string;
-  readonly database: string | null;
+  readonly choice: StatusPageChoice;
 }
 
 /** @param target whatever a client sends: a path with a query, an absolute address, nonsense (undefined) */
@@ -29,47 +29,50 @@ export function parseTarget(target: string): Question | undefined {
   try {
     // Nothing here is a file: a path is only ever compared.
     const { pathname, searchParams } = new URL(target, 'http://localhost');
-    return { path: pathname, database: searchParams.get('database') };
+    return { path: pathname, choice: statusPageChoice(searchParams) };
   } catch {
     return undefined;
   }
 }
 
-export async function answerTo({ path, database }: Question, sources: AnswerSources): Promise<Answer> {
+export async function answerTo({ path, choice }: Question, sources: AnswerSources): Promise<Answer> {
   const { overview, metrics, channels } = sources;
   switch (path) {
     case '/health':
       return json(200, programHealth(overview()));
     case '/health/database':
-      return healthAnswer(overview(), database);
+      return healthAnswer(overview(), choice);
     case '/metrics': {
       const body = await metrics.text(overview(), channels());
       return { status: 200, contentType: metrics.contentType, body, policy: null };
     }
     case '/':
-      return pageAnswer(overview(), database);
+      return pageAnswer(overview(), choice);
     default:
       return text(404, 'there is /, /health, /health/database and /metrics');
   }
 }
 
 /** 500 when unhealthy, so that a load balancer or probe needs to read nothing. */
-function healthAnswer({ at, databases }: Overview, database: string | null): Answer {
-  const chosen = databases.filter(({ name, group }) => database === null || name === database || group === database);
-  if (database !== null && chosen.length === 0)
+function healthAnswer({ at, databases }: Overview, { database }: StatusPageChoice): Answer {
+  const chosen = databases.filter(
+    ({ name, group }) => database === undefined || name === database || group === database,
+  );
+  if (database !== undefined && chosen.length === 0)
     return json(404, { error: 'there is no such database', databases: databases.map(({ name }) => name) });
   const health = databaseHealth(at, chosen);
   return json(health.status === 'unhealthy' ? 500 : 200, health);
 }
 
-function pageAnswer(overview: Overview, database: string | null): Answer {
-  if (database !== null && !overview.databases.some(({ name }) => name === database))
+function pageAnswer(overview: Overview, choice: StatusPageChoice): Answer {
+  const { database } = choice;
+  if (database !== undefined && !overview.databases.some(({ name }) => name === database))
     return text(404, 'there is no such database');
   return {
     status: 200,
     contentType: 'text/html; charset=utf-8',
-    body: statusPage(overview, database === null ? {} : { database }),
-    policy: statusPagePolicy,
+    body: statusPage(overview, choice),
+    policy: `${contentSecurityPolicy}; frame-ancestors 'none'`,
   };
 }
 

@@ -124,7 +124,7 @@ export class HttpServer {
 
   /** The answer of less than a second ago, or a new one. */
   #made(question: Question): Promise<Sent> {
-    const key = JSON.stringify([question.path, question.database]);
+    const key = JSON.stringify(question);
     const now = performance.now();
     const had = this.#kept.get(key);
     if (had !== undefined && now < had.until) return had.answer;

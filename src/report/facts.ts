@@ -1,7 +1,7 @@
 /** What a job measured, in words: the name of a fact ends in its unit. */
 import type { Facts, Json } from '../jobs/outcome.js';
+import { plain } from '../plain.js';
 import { formatBytes, formatDuration } from '../units.js';
-import { plain } from './plain.js';
 
 export interface Fact {
   readonly label: string;

@@ -1,9 +1,9 @@
 /** The report for people who read text: the verdict, what to do, then everything. */
 import type { DatabaseReport, JobReport, RunReport } from '../jobs/outcome.js';
+import { plain } from '../plain.js';
 import { formatDuration } from '../units.js';
 import { readableFacts } from './facts.js';
 import type { ReportContext } from './json.js';
-import { plain } from './plain.js';
 import { durationOf, type Problem, problemsOf, subjectOf, verdictOf } from './verdict.js';
 
 export function reportAsMarkdown(report: RunReport, context: ReportContext): string {

@@ -1,8 +1,8 @@
 /** A run in a few lines for a terminal. */
 import { styleText } from 'node:util';
 import type { JobOutcome, JobReport, RunReport } from '../jobs/outcome.js';
+import { plain } from '../plain.js';
 import { formatDuration } from '../units.js';
-import { plain } from './plain.js';
 import { problemsOf, subjectOf, verdictOf } from './verdict.js';
 
 const colors: Readonly<Record<JobOutcome, 'green' | 'red' | 'yellow' | 'gray'>> = {

@@ -1,8 +1,8 @@
 /** A run in one line, and what somebody has to do about it. */
 import type { JobErrorCode } from '../errors.js';
 import type { JobOutcome, JobReport, RunOutcome, RunReport } from '../jobs/outcome.js';
+import { plain } from '../plain.js';
 import { counted, formatDuration } from '../units.js';
-import { plain } from './plain.js';
 
 /** A job that somebody should know about. `database` is null for a job about the whole run. */
 export interface Problem {

@@ -8,6 +8,7 @@ import { reportAsJson } from '../../src/report/json.js';
 import { reportAsMarkdown } from '../../src/report/markdown.js';
 import { formatRunSummary } from '../../src/report/text.js';
 import { adviceFor, problemsOf, verdictOf } from '../../src/report/verdict.js';
+import { unclosed } from '../helpers/elements.js';
 import { context, database, failedRun, hostile, hostileRun, job, noSpace, run } from './fixture.js';
 
 test('the JSON holds the run as the contract names it, and what was around it', () => {
@@ -165,17 +166,3 @@ test('what was interrupted or repaired is told; what was skipped is not', () => 
   });
   expect(problemsOf(report).map((problem) => problem.job)).toEqual(['verify', 'reindex']);
 });
-
-/** Elements that are closed in the wrong order or not at all. */
-function unclosed(html: string): readonly string[] {
-  const open: string[] = [];
-  const wrong: string[] = [];
-  for (const [, slash, name = ''] of html
-    .replace(/<style>[^]*<\/style>/, '')
-    .matchAll(/<(\/?)([a-z][a-z0-9]*)[^>]*>/g)) {
-    if (['meta', 'br'].includes(name)) continue;
-    if (slash === '') open.push(name);
-    else if (open.pop() !== name) wrong.push(name);
-  }
-  return [...wrong, ...open];
-}
