@@ -12,7 +12,7 @@ import type { RunParts } from '../schedule/run.js';
 import type { Parts } from './open.js';
 
 const lookMs = 1000;
-/** Of the time that reading took, before the next. */
+/** Times what the last reading took, before the next. */
 const restFactor = 20;
 
 export class Display {
@@ -88,13 +88,12 @@ export class Display {
   }
 
   async #read(): Promise<void> {
-    const began = performance.now();
     try {
       for (const report of await this.#watch.refresh()) this.#metrics.count(report);
     } catch (error) {
       this.#log.error({ err: toJobError(error) }, 'what is known of the databases could not be read');
     }
-    this.#notBefore = performance.now() + restFactor * (performance.now() - began);
+    this.#notBefore = performance.now() + restFactor * this.#watch.busyMs;
   }
 
   #serve(): HttpServer | undefined {

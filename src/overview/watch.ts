@@ -68,6 +68,7 @@ export class Watch {
   /** When the files of globs were last looked up; 0: they are to be. */
   #listedAt = 0;
   #closed = false;
+  #busyMs = 0;
   #refreshing: Promise<void> | undefined;
 
   constructor({ config, history, engine }: WatchParts, options: WatchOptions) {
@@ -128,6 +129,11 @@ export class Watch {
     return this.#history.mark() !== this.#mark || [...this.#listings.values()].some(({ at }) => at < oldest);
   }
 
+  /** How long the last `refresh` kept this process from anything else. */
+  get busyMs(): number {
+    return this.#busyMs;
+  }
+
   /** A configuration that was reloaded. */
   reconfigure(config: Config): void {
     this.#config = config;
@@ -154,12 +160,16 @@ export class Watch {
     await this.#listBackups(new Set(ended.flatMap(({ databases }) => databases.map(({ name }) => name))));
     const kinds = scheduledKinds(this.#config.schedules);
     const databases: DatabaseRecords[] = [];
+    let busyMs = 0;
     for (const listed of this.#listed) {
       const listing = this.#listings.get(listed.target.name)?.listing ?? { error: 'not listed yet' };
       if (this.#closed) return [];
+      const began = performance.now();
       databases.push(databaseRecords(this.#history, listed, listing, kinds, this.#now()));
+      busyMs += performance.now() - began;
       await turn();
     }
+    this.#busyMs = busyMs;
     this.#databases = databases;
     this.#schedules = this.#config.schedules.map((schedule) => scheduleRecords(this.#history, this.#config, schedule));
     this.#general = this.#history.openProblems(null).map((problem) => jobProblem(problem, null));
