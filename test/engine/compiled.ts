@@ -7,6 +7,7 @@ import type * as EngineModule from '../../src/engine/engine.js';
 import type * as ErrorsModule from '../../src/errors.js';
 import type * as RestoreModule from '../../src/guard/restore-in-place.js';
 import type * as HistoryModule from '../../src/history/history.js';
+import type * as WatchModule from '../../src/overview/watch.js';
 import type * as QueueModule from '../../src/schedule/queue.js';
 import type * as RunModule from '../../src/schedule/run.js';
 import type * as LockModule from '../../src/sqlite/operations/lock.js';
@@ -19,6 +20,7 @@ export const { Engine } = (await compiled('engine/engine.js')) as typeof EngineM
 export const { restoreInPlace } = (await compiled('guard/restore-in-place.js')) as typeof RestoreModule;
 export const { JobError } = (await compiled('errors.js')) as typeof ErrorsModule;
 export const { History } = (await compiled('history/history.js')) as typeof HistoryModule;
+export const { Watch } = (await compiled('overview/watch.js')) as typeof WatchModule;
 export const { DatabaseQueue } = (await compiled('schedule/queue.js')) as typeof QueueModule;
 export const { runSchedule } = (await compiled('schedule/run.js')) as typeof RunModule;
 export const { holderOf, takeLock } = (await compiled('sqlite/operations/lock.js')) as typeof LockModule;

@@ -1,0 +1,146 @@
+/** What the watch knows, and when: of real runs, some of them in other processes. */
+import fs from 'node:fs';
+import { expect, onTestFinished, test } from 'vitest';
+import { loadConfig } from '../../src/config/load.js';
+import type { Overview } from '../../src/overview/overview.js';
+import { RunUnderWay } from '../../src/overview/run-under-way.js';
+import { Engine, History, Watch } from '../engine/compiled.js';
+import type { ConfigOverrides } from '../helpers/configuration.js';
+import { type Installation, install } from '../helpers/installation.js';
+import { begun, rememberingLog } from '../history/fixture.js';
+
+interface Watched {
+  readonly site: Installation;
+  readonly watch: InstanceType<typeof Watch>;
+  readonly history: ReturnType<typeof History.open>;
+  readonly look: () => Promise<Overview>;
+}
+
+/** As a daemon beside the runs that the test makes. */
+function watched(config: ConfigOverrides = {}, now: () => Date = () => new Date()): Watched {
+  const site = install({ config });
+  fs.mkdirSync(site.stateDirectory, { recursive: true, mode: 0o700 });
+  const history = History.open(site.stateDirectory, { now, log: rememberingLog() });
+  const engine = new Engine({ memoryBytes: 1024 ** 3 });
+  const loaded = loadConfig(site.file, { variables: process.env }, now());
+  const watch = new Watch({ config: loaded, history, engine }, { startedAt: now(), now });
+  onTestFinished(async () => {
+    watch.close();
+    await engine.close();
+    history.close();
+  });
+  const look = async (): Promise<Overview> => {
+    await watch.refresh();
+    return watch.overview();
+  };
+  return { site, watch, history, look };
+}
+
+test('a run of another process is noticed once it is over, told once, and its backup is in the catalogue', async () => {
+  const { site, watch, look } = watched();
+  expect((await look()).databases).toMatchObject([{ name: 'logs', backups: [], lastGoodBackup: null, intact: null }]);
+  expect(watch.isStale()).toBe(false);
+
+  expect((await site.run(['--run-now', 'daily'])).code).toBe(0);
+  expect(watch.isStale()).toBe(true);
+  expect((await watch.refresh()).map(({ schedule, outcome }) => [schedule, outcome])).toEqual([['daily', 'succeeded']]);
+  const { databases, schedules, problems } = watch.overview();
+  expect(databases).toMatchObject([
+    {
+      intact: true,
+      lastGoodBackup: {
+        name: site.backup().stem,
+        sound: true,
+        verified: 'integrity_check',
+        keptBecause: ['newest', 'last 1 of 3', 'younger than 30 days'],
+      },
+      operations: expect.arrayContaining([
+        expect.objectContaining({ operation: 'backup', scheduled: true, failing: false }),
+        expect.objectContaining({ operation: 'verify', scheduled: true, last: null, lastSuccessAt: null }),
+      ]) as unknown,
+    },
+  ]);
+  expect(schedules.find(({ name }) => name === 'daily')).toMatchObject({ lastRun: { outcome: 'succeeded' } });
+  expect(problems).toEqual([]);
+  expect(watch.isStale()).toBe(false);
+  expect(await watch.refresh()).toEqual([]);
+});
+
+test('what was over before it began is known, and not told as news', async () => {
+  const { history, watch, look } = watched();
+  expect((await look()).schedules.map(({ lastRun }) => lastRun)).toEqual([null, null, null]);
+  history.beginRun(begun('old'));
+  expect(watch.isStale()).toBe(true);
+  expect((await look()).running).toMatchObject([{ runId: 'old', schedule: 'daily', step: null }]);
+});
+
+test('an acknowledgement is noticed, though no run has ended', async () => {
+  const { site, history, look } = watched();
+  history.incident({ database: 'logs', runId: 'r1', row: 'R12', at: new Date(), message: 'damaged, held' });
+  expect((await look()).problems).toMatchObject([{ key: 'logs/incident' }]);
+  expect((await site.run(['ack', 'logs'])).code).toBe(0);
+  expect((await look()).problems).toEqual([]);
+});
+
+test('a run of this process shows how far it is, until it is over', async () => {
+  const { history, watch, look } = watched();
+  history.beginRun(begun('mine'));
+  const run = new RunUnderWay('mine', 'daily', new Date());
+  watch.follow(run);
+  run.progress({ database: 'logs', job: 'backup', done: 0, total: 0 });
+  expect((await look()).running).toMatchObject([
+    { runId: 'mine', step: { database: 'logs', job: 'backup', doneRatio: null } },
+  ]);
+  run.progress({ database: 'logs', job: 'backup', done: 30, total: 120 });
+  expect(watch.overview().running).toMatchObject([{ step: { doneRatio: 0.25 } }]);
+});
+
+test('a glob whose files are gone is a problem, and what was known of them stays known', async () => {
+  const { site, watch, look } = watched({
+    databases: { logs: undefined, tenants: { path: 'data/*.db', backup_directory: 'backups' } },
+  });
+  expect((await look()).databases.map(({ name, group }) => [name, group])).toEqual([['tenants--logs', 'tenants']]);
+  fs.renameSync(site.database, `${site.database}.away`);
+  watch.reconfigure(loadConfig(site.file, { variables: process.env }, new Date()));
+  const gone = await look();
+  expect(gone.databases).toHaveLength(1);
+  expect(gone.problems).toMatchObject([
+    { key: 'tenants/list', severity: 'critical', message: expect.stringContaining('no file matches') as unknown },
+  ]);
+  fs.renameSync(`${site.database}.away`, site.database);
+  watch.reconfigure(loadConfig(site.file, { variables: process.env }, new Date()));
+  expect((await look()).problems).toEqual([]);
+});
+
+test('a backup directory that cannot be read is a problem of its own, and no word about the backups', async () => {
+  const { site, look } = watched();
+  expect((await site.run(['--run-now', 'daily'])).code).toBe(0);
+  fs.renameSync(site.backupDirectory, `${site.backupDirectory}.away`);
+  fs.writeFileSync(site.backupDirectory, 'not a directory');
+  const { databases, problems } = await look();
+  expect(databases).toMatchObject([{ backups: [], backupsError: expect.any(String) as unknown }]);
+  expect(problems.map(({ key }) => key)).toEqual(['logs/backups']);
+});
+
+test('what a backup directory holds is looked up again after an hour, whatever has happened', async () => {
+  let now = new Date();
+  const { site, watch, look } = watched({}, () => now);
+  expect((await site.run(['--run-now', 'daily'])).code).toBe(0);
+  expect((await look()).databases).toMatchObject([{ backups: [{}] }]);
+  fs.rmSync(site.backup().path);
+  expect(watch.isStale()).toBe(false);
+  now = new Date(now.getTime() + 3_601_000);
+  expect(watch.isStale()).toBe(true);
+  expect((await look()).databases).toMatchObject([{ backups: [] }]);
+});
+
+test('a history that is lost is a problem, and what was read last is still shown', async () => {
+  const { site, history, watch, look } = watched();
+  expect((await site.run(['--run-now', 'daily'])).code).toBe(0);
+  expect((await look()).databases).toMatchObject([{ backups: [{}] }]);
+  fs.rmSync(history.path);
+  fs.mkdirSync(history.path);
+  expect(history.seeSchedule('new', new Date())).toMatchObject({ ok: false });
+  expect(watch.overview().problems).toMatchObject([{ key: 'history', severity: 'critical' }]);
+  expect(watch.overview().databases).toMatchObject([{ backups: [{}] }]);
+});
