@@ -21,8 +21,11 @@ else if (before !== after) {
 }
 
 function reference() {
-  const { jobs, ...general } = schema.properties;
-  const { databases, schedules, log, http } = general;
+  const { jobs, notify, ...others } = schema.properties;
+  const { databases, schedules, log, http } = others;
+  const general = { ...others, notify };
+  const channel = notify.properties.channels.additionalProperties;
+  const kinds = Object.entries(channel.properties).filter(([, value]) => value.properties !== undefined);
   return [
     ...section('The whole program', { ...schema, properties: general }),
     ...section('`log`', { ...log, description: undefined }),
@@ -35,6 +38,12 @@ function reference() {
     'holds, else the common value, else the default.',
     '',
     ...Object.entries(jobs.properties).flatMap(([kind, options]) => section(`\`jobs.${kind}\``, options, '###')),
+    ...section('`notify`', { ...notify, description: undefined }),
+    ...section('`notify.channels.NAME`', {
+      ...channel,
+      description: `One of ${kinds.map(([kind]) => `\`${kind}\``).join(', ')}, and what it is told.`,
+    }),
+    ...kinds.flatMap(([kind, options]) => section(`\`notify.channels.NAME.${kind}\``, options, '###')),
   ];
 }
 

@@ -33,7 +33,7 @@ const roomOf = (file: string): string =>
 /** The sentence of docs/architecture.md. `errors`, `units` and `plain` are everybody's; cli and daemon import everything. */
 const anything: readonly string[] = ['daemon', 'cli'];
 const values: Readonly<Record<string, readonly string[]>> = {
-  config: ['jobs'],
+  config: ['jobs', 'notify'],
   jobs: ['guard', 'engine', 'sqlite', 'files'],
   guard: ['jobs', 'engine', 'sqlite', 'files'],
   engine: ['sqlite', 'files'],
@@ -46,6 +46,7 @@ const types: Readonly<Record<string, readonly string[]>> = {
   schedule: ['jobs'],
   history: ['jobs'],
   report: ['jobs'],
+  notify: ['jobs', 'history'],
   html: ['jobs'],
   overview: ['config', 'engine', 'files', 'history'],
   http: ['overview'],
@@ -80,6 +81,11 @@ const besides: Readonly<Record<string, string>> = {
   'history/guard -> sqlite': 'it is a database of ours',
   'history/knowledge -> sqlite': 'it is a database of ours',
   'history/problems -> sqlite': 'it is a database of ours',
+  'history/outbox -> sqlite': 'it goes on in a database in memory',
+  'history/outbox-rows -> sqlite': 'it is a database of ours',
+  'notify/http -> version': 'who asks',
+  'notify/notifier -> log': 'what the log must not say, no message may',
+  'notify/trial -> log': 'what the log must not say, no message may',
   'log/log -> jobs': 'the type of a logger',
   'service/systemd -> jobs': 'the type of a logger',
   'sqlite/operations/raw-copy -> files': 'removing what was begun, as whoever writes files does',
@@ -132,7 +138,8 @@ describe('a library has its one place:', () => {
     ['commander', /^cli\//],
     ['@commander-js/extra-typings', /^cli\//],
     ['tinyglobby', /^files\//],
-    ['node:child_process', /^(?:engine|service)\/|^guard\/hooks\.ts$/],
+    ['nodemailer', /^notify\/email\.ts$/],
+    ['node:child_process', /^(?:engine|service)\/|^guard\/hooks\.ts$|^notify\/exec\.ts$/],
     ['node:worker_threads', /^engine\//],
   ])('%s', (library, place) => {
     const users = imports.filter(({ to }) => to === library || to.startsWith(`${library}/`)).map(({ from }) => from);

@@ -69,7 +69,15 @@ describe('every page', () => {
     };
     const shown = pages.flatMap((page) => blocks(read(page), 'yaml'));
     expect(shown.length).toBeGreaterThan(1);
-    for (const text of shown) expect(() => load(stringify({ ...whole, ...parse(text) })), text).not.toThrow();
+    const { directory } = workspace();
+    for (const text of shown) {
+      // What it takes from elsewhere is there.
+      for (const [, name = ''] of text.matchAll(/\{ credential: ([\w-]+) \}/g))
+        fs.writeFileSync(path.join(directory, name), 'https://example.com/x');
+      const variables: Record<string, string> = { CREDENTIALS_DIRECTORY: directory };
+      for (const [, name = ''] of text.matchAll(/\$\{(\w+)\}/g)) variables[name] = 'https://example.com/x';
+      expect(() => load(stringify({ ...whole, ...parse(text) }), variables), text).not.toThrow();
+    }
   });
 });
 

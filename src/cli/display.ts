@@ -1,11 +1,12 @@
 /**
- * What the daemon shows to others: the watch kept current, counts, HTTP. It looks for news every second, and spends at most a twentieth of
- * its time on reading them. Nothing here is waited for by a run, and nothing that fails here fails one.
+ * What the daemon shows to others: the watch kept current, counts, HTTP, notifications. It looks for news every second, and spends at
+ * most a twentieth of its time on reading them. Nothing here is waited for by a run, and nothing that fails here fails one.
  */
 import type { Config, HttpConfig } from '../config/config.js';
 import { toJobError } from '../errors.js';
 import { Metrics } from '../http/metrics.js';
 import { HttpServer } from '../http/server.js';
+import type { Notifier } from '../notify/notifier.js';
 import { RunUnderWay } from '../overview/run-under-way.js';
 import { Watch } from '../overview/watch.js';
 import type { RunParts } from '../schedule/run.js';
@@ -14,25 +15,34 @@ import type { Parts } from './open.js';
 const lookMs = 1000;
 /** Times what the last reading took, before the next. */
 const restFactor = 20;
+/** What only the time makes a problem, or a reminder, is seen at the latest after this. */
+const judgeMs = 60_000;
 
 export class Display {
   readonly #log: Parts['log'];
   readonly #watch: Watch;
+  readonly #notifier: Notifier;
   readonly #metrics = new Metrics();
   readonly #timer: NodeJS.Timeout;
   #http: HttpServer | undefined;
   #config: HttpConfig | null;
   #notBefore = 0;
+  #judgeAgainAt = Number.POSITIVE_INFINITY;
   #reading: Promise<void> | undefined;
   #closed = false;
 
-  constructor(parts: Parts, { startedAt, only }: { readonly startedAt: Date; readonly only: readonly string[] }) {
+  constructor(
+    parts: Parts & { readonly notifier: Notifier },
+    { startedAt, only }: { readonly startedAt: Date; readonly only: readonly string[] },
+  ) {
+    this.#notifier = parts.notifier;
     this.#log = parts.log;
     this.#watch = new Watch(parts, { startedAt, only });
     this.#config = parts.config.http;
     this.#http = this.#serve();
     this.#timer = setInterval(() => {
       if (performance.now() >= this.#notBefore && this.#watch.isStale()) void this.look();
+      else if (performance.now() >= this.#judgeAgainAt) this.#judge();
     }, lookMs);
     this.#timer.unref();
   }
@@ -90,15 +100,27 @@ export class Display {
   async #read(): Promise<void> {
     try {
       for (const report of await this.#watch.refresh()) this.#metrics.count(report);
+      this.#judge();
     } catch (error) {
       this.#log.error({ err: toJobError(error) }, 'what is known of the databases could not be read');
     }
     this.#notBefore = performance.now() + restFactor * this.#watch.busyMs;
   }
 
+  /** Only what was read can be judged: an empty picture would say that all is over. */
+  #judge(): void {
+    if (this.#closed) return;
+    this.#judgeAgainAt = performance.now() + judgeMs;
+    this.#notifier.observe(this.#watch.overview());
+  }
+
   #serve(): HttpServer | undefined {
     if (this.#config === null) return undefined;
-    const sources = { overview: () => this.#watch.overview(), metrics: this.#metrics, channels: () => [] };
+    const sources = {
+      overview: () => this.#watch.overview(),
+      metrics: this.#metrics,
+      channels: () => this.#notifier.counts(),
+    };
     return new HttpServer(this.#config, sources, this.#log);
   }
 }

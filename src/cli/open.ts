@@ -15,6 +15,7 @@ import { overlaps } from '../jobs/target-names.js';
 import { type Listed, listTargets } from '../jobs/targets.js';
 import { isJournal } from '../log/journal.js';
 import { createLog, type Log } from '../log/log.js';
+import { secretsOf } from '../notify/settings.js';
 
 export interface GlobalOptions {
   readonly config?: string | undefined;
@@ -56,7 +57,7 @@ function assemble(config: Config, stdout: 'stdout' | 'stderr' | 'none', readOnly
     level: config.log.level,
     file: config.log.file,
     stdout,
-    secrets: config.http?.token == null ? [] : [config.http.token],
+    secrets: secretsIn(config),
     journald: stdout !== 'none' && isJournal(process.env, fstatSync(stdout === 'stdout' ? 1 : 2)),
   });
   const history = History.open(config.stateDirectory, { now: () => new Date(), log, readOnly });
@@ -72,6 +73,11 @@ function assemble(config: Config, stdout: 'stdout' | 'stderr' | 'none', readOnly
       log.close();
     },
   };
+}
+
+/** What must not be written anywhere. */
+export function secretsIn({ http, notify }: Config): readonly string[] {
+  return [...(http?.token == null ? [] : [http.token]), ...secretsOf(notify)];
 }
 
 /** @throws UsageError when a name is neither a database nor one of a glob's files */

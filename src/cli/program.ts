@@ -9,6 +9,7 @@ import { backups, keep } from './backups.js';
 import { checkConfig } from './check-config.js';
 import { explain as explainRun } from './explain.js';
 import { next, parseCount } from './next.js';
+import { notifyTest } from './notify-test.js';
 import { report } from './report.js';
 import { restore } from './restore.js';
 import { parseWait, runNow } from './run-now.js';
@@ -127,6 +128,11 @@ async function carryOut(args: readonly string[]): Promise<number> {
     .description("how the guard came to a run's decisions about a database")
     .argument('<run>')
     .action((run) => finish(explainRun(globals(), run)));
+  program
+    .command('notify-test')
+    .description('send a test to every channel of notify, and say what became of it')
+    .option('--channel <name>', 'only this channel')
+    .action((options) => finish(notifyTest({ ...globals(), ...options })));
   for (const command of program.commands) command.exitOverride().configureOutput(output);
 
   try {

@@ -5,10 +5,11 @@
 import { join } from 'node:path';
 import type { Config, ScheduleConfig } from '../config/config.js';
 import { ConfigError, formatMistake, JobError, toJobError } from '../errors.js';
+import type { Notifier } from '../notify/notifier.js';
 import { catchUpOrder, owedRun } from '../schedule/catch-up.js';
 import { delayOf } from '../schedule/jitter.js';
 import { DatabaseQueue } from '../schedule/queue.js';
-import { type RunnableSchedule, type RunRequest, runSchedule } from '../schedule/run.js';
+import { type RunnableSchedule, type RunParts, type RunRequest, runSchedule } from '../schedule/run.js';
 import { Scheduler, systemClock, type TimedSchedule } from '../schedule/scheduler.js';
 import { createSlots } from '../schedule/slots.js';
 import { createServiceNotifier } from '../service/systemd.js';
@@ -16,6 +17,7 @@ import { type HeldLock, takeLock } from '../sqlite/operations/lock.js';
 import { formatDuration } from '../units.js';
 import { programVersion } from '../version.js';
 import { Display } from './display.js';
+import { notifierOf } from './notifier-of.js';
 import {
   type GlobalOptions,
   interrupted,
@@ -24,6 +26,7 @@ import {
   readConfig,
   refuseOverlaps,
   refuseUnknown,
+  secretsIn,
 } from './open.js';
 import { partsOfRun } from './parts-of-run.js';
 import { printError } from './terminal.js';
@@ -35,6 +38,8 @@ const firstLook = 'first-look';
 
 /** What waits for a lock that a `--run-now` holds. */
 const lockWaitMs = 600_000;
+/** What can be told before the program ends is; the rest is told by the next start. */
+const lastWordsMs = 1000;
 
 export async function serve(options: GlobalOptions): Promise<number> {
   const config = readConfig(options);
@@ -66,6 +71,7 @@ function lockState(config: Config): HeldLock {
 class Daemon {
   readonly #queue: DatabaseQueue;
   readonly #service;
+  readonly #notifier: Notifier;
   readonly #stop = new AbortController();
   readonly #drain = new AbortController();
   readonly #active = new Map<string, Promise<unknown>>();
@@ -81,6 +87,7 @@ class Daemon {
     this.#config = parts.config;
     this.#queue = new DatabaseQueue(parts.config.concurrency);
     this.#service = createServiceNotifier(process.env, parts.log);
+    this.#notifier = notifierOf(parts);
   }
 
   async run(): Promise<void> {
@@ -128,7 +135,10 @@ class Daemon {
       'ready',
     );
     this.#sayStatus();
-    const display = new Display(this.parts, { startedAt: now, only: this.options.database ?? [] });
+    const display = new Display(
+      { ...this.parts, notifier: this.#notifier },
+      { startedAt: now, only: this.options.database ?? [] },
+    );
     this.#display = display;
     for (const { schedule, slot } of owed) this.#start(schedule, 'catch-up', slot);
     void display.look().then(() => {
@@ -140,6 +150,8 @@ class Daemon {
     this.#scheduler.close();
     await Promise.all([...this.#active.values(), settled]);
     await display.close();
+    await this.#notifier.flush(lastWordsMs);
+    await this.#notifier.close();
     log.info({}, 'stopped');
     await this.#service.close();
   }
@@ -177,13 +189,23 @@ class Daemon {
     const { log } = this.parts;
     const { name } = schedule;
     const parts = { ...this.parts, config: this.#config };
-    const run = runSchedule(partsOfRun(parts, this.#queue, this.#display?.watching()), {
+    // Half a schedule is not what a ping watches.
+    const isWhole = request.only.length === 0;
+    const watching = this.#display?.watching() ?? {};
+    const started: RunParts['started'] = (begun) => {
+      watching.started?.(begun);
+      if (isWhole) this.#notifier.runStarted(begun);
+    };
+    const run = runSchedule(partsOfRun(parts, this.#queue, { ...watching, started }), {
       schedule,
       ...request,
       waitMs: lockWaitMs,
       signal: this.#stop.signal,
       draining: this.#drain.signal,
     })
+      .then((report) => {
+        if (isWhole) this.#notifier.runFinished(report, log.tail(report.run_id));
+      })
       // It never throws; should it all the same, by a defect, the daemon lives on.
       .catch((error: unknown) => log.error({ schedule: name, err: toJobError(error) }, 'a run ended by a defect'))
       .finally(() => {
@@ -245,6 +267,8 @@ class Daemon {
     this.#scheduler?.reload(this.#timed(), this.#marks());
     for (const warning of config.warnings) log.warn({ at: formatMistake(warning) }, 'configuration');
     log.info({ config: config.file, databases: config.databases.length, next: this.#next() }, 'configuration reloaded');
+    log.setSecrets(secretsIn(config));
+    this.#notifier.reconfigure(config.notify);
     void this.#display?.reconfigure(config);
     this.#service.reloaded();
   }

@@ -3,6 +3,7 @@ import type { ConfigMistake } from '../errors.js';
 import type { BackupPlace } from '../jobs/backup-place.js';
 import type { RestoreHooks } from '../jobs/job.js';
 import type { JobKindName, JobOptions } from '../jobs/registry.js';
+import type { NotifyConfig } from '../notify/settings.js';
 
 export interface Config {
   /** The file this came from, absolute. */
@@ -22,6 +23,7 @@ export interface Config {
   readonly childMemoryBytes: number;
   readonly databases: readonly DatabaseConfig[];
   readonly schedules: readonly ScheduleConfig[];
+  readonly notify: NotifyConfig;
   /** What is legal and yet deserves a word: wall-clock times that a DST change skips, say. */
   readonly warnings: readonly ConfigMistake[];
 }

@@ -4,11 +4,13 @@ import { ConfigError, type ConfigMistake } from '../errors.js';
 import { backupPlace } from '../jobs/backup-place.js';
 import { type JobOptions, jobKinds } from '../jobs/registry.js';
 import { isGlob } from '../jobs/target-names.js';
+import { notifyConfig } from '../notify/settings.js';
 import { clockChangeWarnings } from './clock-changes.js';
 import type { Config, DatabaseConfig, HttpConfig, ScheduleConfig } from './config.js';
 import { type DocumentPath, type Finding, readDocument, type SourceDocument } from './document.js';
 import { layoutFindings } from './layout.js';
 import { isLoopback, parseListen } from './listen.js';
+import { notifyFindings } from './notify-names.js';
 import { readText } from './read-text.js';
 import type { Environment } from './references.js';
 import { runtimeFindings } from './runtime.js';
@@ -24,7 +26,7 @@ export function loadConfig(file: string, environment: Environment, now: Date): C
   const source = readDocument(textOf(file), documentSchema, { directory, environment });
   const { document, findings } = source.isWhole ? checkDocument(source.raw) : { findings: [] };
   const layout = layoutFindings(source.raw, directory);
-  const found = [...findings, ...layout, ...runtimeFindings(source.raw)]
+  const found = [...findings, ...layout, ...notifyFindings(source.raw), ...runtimeFindings(source.raw)]
     .filter(({ path }) => !source.isUnresolved(path))
     .map(({ path, part, message }): Finding => ({ path, message, offset: source.offsetOf(path, part) }));
   const mistakes = placed([...source.findings, ...found], file, source);
@@ -34,6 +36,7 @@ export function loadConfig(file: string, environment: Environment, now: Date): C
     ...settings(document, directory),
     databases: databases(document, source.raw, directory),
     schedules: schedules(document),
+    notify: notifyConfig(document.notify),
     warnings: placed(warnings(document, source, now), file, source),
   };
 }
@@ -63,7 +66,7 @@ function placed(findings: readonly Finding[], file: string, source: SourceDocume
 function settings(
   document: ConfigDocument,
   directory: string,
-): Omit<Config, 'file' | 'databases' | 'schedules' | 'warnings'> {
+): Omit<Config, 'file' | 'databases' | 'schedules' | 'notify' | 'warnings'> {
   const stateDirectory = resolve(directory, document.state_directory);
   const { level, file } = document.log;
   return {

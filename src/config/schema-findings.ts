@@ -1,6 +1,6 @@
 /** Checks a document against the schema: the values with their defaults, or zod's issues as messages for people, each with its path. */
 import { z } from 'zod';
-import { type ConfigDocument, childSchema, documentSchema, laterKeys, mappingAmong, unwrapped } from './schema.js';
+import { type ConfigDocument, childSchema, documentSchema, mappingAmong, unwrapped } from './schema.js';
 import { suggestion } from './suggest.js';
 
 interface SchemaFinding {
@@ -36,7 +36,6 @@ function findingsOf(issue: z.core.$ZodIssue): SchemaFinding[] {
 }
 
 function unknownKey(key: string, path: readonly PropertyKey[]): string {
-  if (laterKeys.has(key)) return `\`${key}\` is not part of this version`;
   const found = unwrapped(path.reduce<z.core.$ZodType | undefined>(childSchema, documentSchema));
   const mapping = found instanceof z.ZodUnion ? mappingAmong(found) : found;
   const known = mapping instanceof z.ZodObject ? Object.keys(mapping.shape) : [];
@@ -93,6 +92,5 @@ function wrongType(expected: string, input: unknown): string {
 function notOneOf(values: readonly string[], input: unknown): string {
   if (input === undefined) return 'is missing';
   if (typeof input !== 'string') return `one of ${values.join(', ')} is needed`;
-  if (laterKeys.has(input)) return `\`${input}\` is not part of this version`;
   return `not one of ${values.join(', ')}${suggestion(input, values)}`;
 }

@@ -5,6 +5,7 @@
 import { z } from 'zod';
 import { backupPlace } from '../jobs/backup-place.js';
 import { type JobKindName, jobKindNames, jobKinds } from '../jobs/registry.js';
+import { notifySchema } from '../notify/settings.js';
 import { profileNames } from '../profiles/profile.js';
 import { duration, size, timerDuration } from '../units.js';
 import { cronMistake, timeZoneMistake } from './cron.js';
@@ -183,12 +184,10 @@ export const documentSchema = z.strictObject({
     .refine(...notEmpty('schedule'))
     .describe('What is done when, by name.'),
   jobs: jobsSchema.prefault({}).describe('Options of each kind of job, for all databases.'),
+  notify: notifySchema.prefault({}).describe('Who is told when something is wrong.'),
 });
 
 export type ConfigDocument = z.output<typeof documentSchema>;
-
-/** What a later version will know. Said so, instead of guessing at what was mistyped. */
-export const laterKeys: ReadonlySet<string> = new Set(['notify']);
 
 /** The schema one step down, at this key of a mapping or index of a list; undefined where nothing is known. */
 export function childSchema(schema: z.core.$ZodType | undefined, key: PropertyKey): z.core.$ZodType | undefined {

@@ -16,6 +16,7 @@ import { toDatabaseError } from '../sqlite/result-codes.js';
 import { openHistoryFile, speaksOfDamage } from './file.js';
 import * as guard from './guard.js';
 import * as knowledge from './knowledge.js';
+import type { OutboxFile } from './outbox.js';
 import * as problems from './problems.js';
 import { isAlive, processStart } from './process.js';
 import { dropOld } from './retain.js';
@@ -358,6 +359,23 @@ export class History implements Past, Recorder {
     this.#write((db) => guard.writeIncident(db, incident));
   }
 
+  /**
+   * The file, for what is kept in it beside the records of runs and must not wait: a write that fails is not tried again.
+   */
+  get outboxFile(): OutboxFile {
+    return {
+      write: <Answer>(work: (db: OwnDatabase) => Answer) => {
+        let done: { readonly ok: true; readonly answer: Answer } | undefined;
+        const recorded = this.#write((db) => void (done = { ok: true, answer: work(db) }), {
+          keep: false,
+          counts: false,
+        });
+        return recorded.ok && done !== undefined ? done : { ok: false };
+      },
+      read: (unknown, look) => this.#read(unknown, look),
+    };
+  }
+
   #mustWrite(deed: string, write: (db: OwnDatabase) => void): void {
     const recorded = this.#write(write, { keep: false });
     if (recorded.ok) return;
@@ -368,8 +386,12 @@ export class History implements Past, Recorder {
     );
   }
 
-  #write(write: (db: OwnDatabase) => void, { keep = true, weight = 1 } = {}): Recorded {
-    this.#writes++;
+  /** @param counts whether what others read may have changed by it */
+  #write(
+    write: (db: OwnDatabase) => void,
+    { keep = true, weight = 1, counts = true }: { keep?: boolean; weight?: number; counts?: boolean } = {},
+  ): Recorded {
+    if (counts || this.#waiting.length > 0) this.#writes++;
     try {
       const db = this.#reach();
       db.transaction(() => {

@@ -133,6 +133,31 @@ const migrations: readonly string[] = [
   CREATE INDEX incident_open ON incident (database, id) WHERE closed_at IS NULL;
   CREATE INDEX incident_by_time ON incident (at);
   `,
+  `
+  CREATE TABLE alert (
+    key   TEXT PRIMARY KEY,          -- of a problem that was told
+    state TEXT NOT NULL              -- JSON
+  ) STRICT, WITHOUT ROWID;
+
+  CREATE TABLE notification (
+    id              INTEGER PRIMARY KEY, -- the order of delivery in its channel
+    notification_id TEXT NOT NULL UNIQUE,
+    channel         TEXT NOT NULL,
+    event           TEXT NOT NULL,
+    subject         TEXT NOT NULL,   -- the key of a problem, or the id of a run
+    opens           INTEGER NOT NULL, -- 1: the first that the channel hears of it
+    payload         TEXT NOT NULL,   -- JSON
+    created_at      TEXT NOT NULL,
+    due_at          TEXT NOT NULL,
+    attempts        INTEGER NOT NULL DEFAULT 0,
+    pid             INTEGER,         -- of the process that is delivering it
+    process_start   INTEGER,
+    claimed_until   TEXT
+  ) STRICT;
+  CREATE INDEX notification_by_channel ON notification (channel, id);
+  CREATE INDEX notification_by_subject ON notification (channel, subject);
+  CREATE INDEX notification_by_time ON notification (created_at);
+  `,
 ];
 
 /** A newer version of this program wrote the history: guessing at its meaning could lose it. */

@@ -5,8 +5,8 @@
 import { JobError } from '../errors.js';
 
 export interface CleanOptions {
-  /** Values that must never be written. Empty ones are ignored. */
-  readonly secrets: readonly string[];
+  /** Values that must never be written, as they are at the moment. Empty ones are ignored. */
+  readonly secrets: () => readonly string[];
   /** Whether errors that are defects of ours show their stack. */
   readonly stacks: boolean;
 }
@@ -20,12 +20,19 @@ export interface Cleaner {
   facts(facts: object): Record<string, unknown>;
 }
 
-export function createCleaner({ secrets, stacks }: CleanOptions): Cleaner {
+/** The text with `[redacted]` in place of each secret. */
+export function redacted(text: string, secrets: readonly string[]): string {
   // The longest first: one secret may contain another.
   const known = secrets.filter((secret) => secret !== '').sort((a, b) => b.length - a.length);
+  return known.reduce((rest, secret) => rest.replaceAll(secret, '[redacted]'), text);
+}
 
+export function createCleaner({ secrets, stacks }: CleanOptions): Cleaner {
   function text(value: string): string {
-    const redacted = known.reduce((rest, secret) => rest.replaceAll(secret, '[redacted]'), value);
+    return shortened(redacted(value, secrets()));
+  }
+
+  function shortened(redacted: string): string {
     if (redacted.length <= longestText) return redacted;
     return `${redacted.slice(0, longestText)}… [${redacted.length - longestText} more characters]`;
   }

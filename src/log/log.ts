@@ -5,6 +5,7 @@ import type { Logger } from '../jobs/job.js';
 import { createCleaner, escapeLine } from './clean.js';
 import { type Dropped, LineDestination, openStream } from './destination.js';
 import { LogFile } from './log-file.js';
+import { NewestLines } from './newest-lines.js';
 
 type LogLevel = 'debug' | 'info' | 'warn' | 'error';
 
@@ -16,7 +17,7 @@ export interface LogOptions {
   readonly stdout: 'stdout' | 'stderr' | 'none';
   /** Whether that stream is the journal: its lines then begin with their priority, `<6>`. */
   readonly journald: boolean;
-  /** Values that are replaced by `[redacted]` wherever they appear. */
+  /** Values that are replaced by `[redacted]` wherever they appear, until `setSecrets` names others. */
   readonly secrets?: readonly string[];
   /** A clock that never goes back, in milliseconds. */
   readonly nowMs?: () => number;
@@ -29,6 +30,10 @@ export interface Log extends Logger {
   child(bindings: object): Log;
   /** Where lines were lost since the start: a run with lost lines has not fully succeeded. */
   failures(): { readonly file?: Dropped; readonly stdout?: Dropped };
+  /** The last lines of one run as they were written, oldest first; of a long one, or one of long ago, less than all. */
+  tail(runId: string): readonly string[];
+  /** For SIGHUP: what must not be written from now on. */
+  setSecrets(secrets: readonly string[]): void;
   /** For SIGHUP: the file under the configured path, after logrotate has moved the old one away. */
   reopen(): void;
   /** Closes the file; later lines go nowhere but stdout. */
@@ -39,12 +44,15 @@ export interface Log extends Logger {
 const priorities: Readonly<Record<string, number>> = { debug: 7, info: 6, warn: 4, error: 3 };
 
 export function createLog(options: LogOptions): Log {
-  const { level, file, stdout, journald, secrets = [], nowMs = () => performance.now() } = options;
-  const cleaner = createCleaner({ secrets, stacks: level === 'debug' });
+  const { level, file, stdout, journald, nowMs = () => performance.now() } = options;
+  let secrets = options.secrets ?? [];
+  const cleaner = createCleaner({ secrets: () => secrets, stacks: level === 'debug' });
+  const newest = new NewestLines();
   const complain = once(options.complain ?? (stdout === 'stderr' ? () => undefined : sayOnStderr));
   const emit: ((line: string, level: LogLevel) => void)[] = [];
   // Of the line being written: pino calls its stream at once.
   let writing: LogLevel = 'info';
+  let runId: unknown;
   const json = pino(
     {
       level,
@@ -56,6 +64,8 @@ export function createLog(options: LogOptions): Log {
     },
     { write: (line) => emit.forEach((destination) => destination(escapeLine(line.trimEnd()), writing)) },
   );
+
+  emit.push((line) => newest.add(runId, line));
 
   const noteOfDropped = ({ dropped, message }: Dropped): string =>
     escapeLine(
@@ -90,8 +100,9 @@ export function createLog(options: LogOptions): Log {
       (of: LogLevel) =>
       (facts: object, message: string): void => {
         if (!json.isLevelEnabled(of)) return;
-        writing = of;
-        json[of](cleaner.facts({ ...bindings, ...facts }), cleaner.text(message));
+        const fields = cleaner.facts({ ...bindings, ...facts });
+        [writing, runId] = [of, fields['run_id']];
+        json[of](fields, cleaner.text(message));
       };
     return {
       debug: say('debug'),
@@ -102,6 +113,10 @@ export function createLog(options: LogOptions): Log {
       failures: () => {
         const [ofFile, ofStream] = [toFile?.failure(), toStream?.failure()];
         return { ...(ofFile && { file: ofFile }), ...(ofStream && { stdout: ofStream }) };
+      },
+      tail: (run) => newest.of(run),
+      setSecrets: (values) => {
+        secrets = values;
       },
       reopen: () => logFile?.reopen(),
       close: () => logFile?.close(),

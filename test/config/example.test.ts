@@ -5,7 +5,8 @@ import { expect, test } from 'vitest';
 import { parse } from 'yaml';
 import { loadConfig } from '../../src/config/load.js';
 import { jobKindNames, jobKinds } from '../../src/jobs/registry.js';
-import { load, minimal, now } from './config-file.js';
+import { channelKindNames } from '../../src/notify/registry.js';
+import { directory, load, minimal, now } from './config-file.js';
 
 const file = fileURLToPath(new URL('../../config.example.yaml', import.meta.url));
 const text = fs.readFileSync(file, 'utf8');
@@ -55,4 +56,22 @@ test('its commented settings are valid, too', () => {
   expect(config).toMatchObject({ concurrency: 1, shutdownTimeoutMs: 10_000, childMemoryBytes: 1024 ** 3 });
   expect(config.schedules[1]).toMatchObject({ jitterMs: 0, timeoutMs: 4 * 3_600_000, windowMs: 6 * 3_600_000 });
   expect(config.log.file).toMatch(/var\/log\/maintenance\.log$/);
+});
+
+test('every kind of channel is shown, as a channel that is valid', () => {
+  const credentials = directory();
+  for (const name of ['pagerduty', 'opsgenie', 'ntfy', 'smtp', 'alerts'])
+    fs.writeFileSync(path.join(credentials, name), 'secret');
+  const from = head.indexOf('# notify:');
+  const block = head
+    .slice(from)
+    .replace(/^# /gm, '')
+    .replace(/^Options of.*/ms, '');
+  const { notify } = load(head.slice(0, from) + block + jobs, {
+    CREDENTIALS_DIRECTORY: credentials,
+    SLACK_URL: 'https://hooks.example.com/x',
+    PING_UUID: 'x',
+  });
+  expect(notify.remindAfterMs).toBe(load(minimal).notify.remindAfterMs);
+  expect(notify.channels.map(({ receiver }) => receiver.kind).sort()).toEqual([...channelKindNames].sort());
 });

@@ -325,10 +325,6 @@ log: { level: loud }
     ]);
   });
 
-  test('what belongs to a later version is said to', () => {
-    expect(mistakesIn(`${minimal}notify: {}\n`)).toEqual(['7:1 notify: `notify` is not part of this version']);
-  });
-
   test('the prototype of objects stays as it was', () => {
     mistakesIn(`${minimal}__proto__: { polluted: true }\nconstructor: { prototype: { polluted: true } }\n`);
     expect(Object.hasOwn(Object.prototype, 'polluted')).toBe(false);

@@ -1,5 +1,5 @@
 import fs from 'node:fs';
-import { expect, test } from 'vitest';
+import { describe, expect, test } from 'vitest';
 import { JobError } from '../../src/errors.js';
 import { isJournal } from '../../src/log/journal.js';
 import { createLog, type Log, type LogOptions } from '../../src/log/log.js';
@@ -225,4 +225,44 @@ test('the journal is recognised by device and inode', () => {
   expect(isJournal({ JOURNAL_STREAM: '8:1234' }, { dev: 8, ino: 1234 })).toBe(true);
   expect(isJournal({ JOURNAL_STREAM: '8:1234' }, { dev: 8, ino: 1235 })).toBe(false);
   expect(isJournal({}, { dev: 8, ino: 1234 })).toBe(false);
+});
+
+describe('the tail of a run', () => {
+  const silent = (): Log =>
+    createLog({ level: 'info', file: null, stdout: 'none', journald: false, secrets: ['hunter2'] });
+
+  test('is its last lines as they were written, and no other run’s', () => {
+    const log = silent();
+    const run = log.child({ run_id: 'r1' });
+    run.info({ job: 'backup' }, 'with hunter2');
+    log.info({}, 'of no run');
+    log.child({ run_id: 'r2' }).info({}, 'of another');
+    run.debug({}, 'below the level');
+    run.child({ database: 'logs' }).error({}, 'the end');
+    expect(parseLines(run.tail('r1').join('\n'))).toMatchObject([
+      { run_id: 'r1', job: 'backup', msg: 'with [redacted]' },
+      { run_id: 'r1', database: 'logs', msg: 'the end' },
+    ]);
+    expect(log.tail('r3')).toEqual([]);
+  });
+
+  test('is bounded in lines and in size', () => {
+    const log = silent();
+    const run = log.child({ run_id: 'r1' });
+    for (let line = 0; line < 700; line += 1) run.info({ line }, 'x');
+    const lines = parseLines(log.tail('r1').join('\n'));
+    expect([lines.length, lines[0]?.['line'], lines.at(-1)?.['line']]).toEqual([500, 200, 699]);
+    for (let line = 0; line < 200; line += 1) run.info({ text: 'y'.repeat(4000) }, 'long');
+    expect(log.tail('r1').join('\n').length).toBeLessThan(262_144);
+  });
+});
+
+test('what is secret can change while the program runs, for children of the log, too', () => {
+  const use = (log: Log): void => {
+    const child = log.child({ database: 'logs' });
+    child.info({}, 'old new');
+    log.setSecrets(['new']);
+    child.info({}, 'old new');
+  };
+  expect(lines(use, { secrets: ['old'] }).map((line) => line['msg'])).toEqual(['[redacted] new', 'old [redacted]']);
 });
