@@ -67,6 +67,7 @@ dd { margin: 0; }
 .figures dd small, .figures dd .exact { display: block; font-weight: 400; color: var(--soft); white-space: normal; }
 figure { margin: 0; }
 .cards figure { margin-top: .9rem; }
+.cards .exact { font-size: .8rem; letter-spacing: -.01em; }
 .cards .figures { margin-top: .7rem; grid-template-columns: repeat(auto-fill, minmax(9rem, 1fr)); }
 figcaption { font-size: .875rem; color: var(--soft); margin-bottom: .25rem; }
 .chart { display: block; width: 100%; max-width: 27rem; height: auto; overflow: visible; }
@@ -78,7 +79,8 @@ figcaption { font-size: .875rem; color: var(--soft); margin-bottom: .25rem; }
 .chart .bar { fill: currentColor; }
 .chart .good .bar { opacity: .5; }
 .chart .mark { font-size: 12px; font-weight: 700; fill: currentColor; }
-.share { display: block; width: 100%; max-width: 4.5rem; height: .3rem; margin-top: .2rem; color: var(--accent); }
+.share { display: block; width: 100%; max-width: 4.5rem; height: .3rem; margin-top: .2rem; color: var(--soft); }
+.jobs thead th:nth-child(1) { width: 9rem; } .jobs thead th:nth-child(2) { width: 9rem; } .jobs thead th:nth-child(3) { width: 7.5rem; }
 progress { width: 100%; max-width: 24rem; height: .7rem; accent-color: var(--accent); vertical-align: middle; }
 .scroll { overflow-x: auto; max-width: 100%; }
 .scroll table { min-width: 46rem; font-size: .9rem; }
@@ -115,7 +117,11 @@ footer { margin-top: 2.5rem; padding-top: .5rem; border-top: 1px solid var(--lin
   tbody th { min-width: 3.5rem; }
   table { font-size: .925rem; }
   thead th { font-size: .8rem; }
-  .figures .exact, .figures small { font-size: .8rem; }
+  .jobs thead { position: absolute; width: 1px; height: 1px; overflow: hidden; clip-path: inset(50%); }
+  .jobs tr { display: grid; grid-template-columns: minmax(0, 1fr) auto 5rem; gap: .1rem .9rem; padding: .5rem 0; border-top: 1px solid var(--line); }
+  .jobs tbody th, .jobs td { border: 0; padding: 0; }
+  .jobs td:nth-child(n+4), .jobs td[colspan] { grid-column: 1 / -1; }
+  .figures .exact, .figures small { font-size: .8rem; letter-spacing: -.01em; }
   th, td { padding-right: .6rem; }
 }
 @media print {

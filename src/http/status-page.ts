@@ -85,7 +85,7 @@ function everything(overview: Overview, choice: StatusPageChoice): Html {
   const left = databases.length - shown.length;
   return html`${
     problems.length + running.length === 0
-      ? html`<p id="problems" class="soft">Nothing stands open, and nothing is running at the moment.</p>`
+      ? html`<p id="problems" class="soft">No open problems, and nothing is running at the moment.</p>`
       : html`${problemsPart(problems, at, (database) => (known.has(database) ? link(database) : null))}
 ${running.length === 0 ? null : runningPart(running, at)}`
   }

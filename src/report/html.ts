@@ -30,7 +30,7 @@ function section(title: string, parts: readonly Html[]): Html {
 }
 
 function card(content: Html): Html {
-  return html`<div class="card">\n${content}\n</div>`;
+  return html`<div class="card jobs">\n${content}\n</div>`;
 }
 
 function problemCard(problem: Problem): Html {
@@ -58,7 +58,8 @@ function jobTable(caption: Html, jobs: readonly JobReport[], longest = 0): Html 
       { title: 'Outcome', cell: ({ outcome }) => toned(toneOf(outcome), outcomeWord(outcome)) },
       {
         title: 'Duration',
-        cell: ({ duration_ms }) => html`${formatDuration(duration_ms)}${share(duration_ms, longest)}`,
+        cell: ({ duration_ms, outcome }) =>
+          html`${formatDuration(duration_ms)}${outcome === 'skipped' ? null : share(duration_ms, longest)}`,
       },
       { title: 'Summary', cell: ({ error, summary }) => error?.message ?? summary },
     ],

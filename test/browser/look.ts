@@ -35,6 +35,9 @@ export async function overlaps(page: Page): Promise<readonly string[]> {
         const text = node.textContent?.trim() ?? '';
         const parent = node.parentElement;
         if (text === '' || parent === null || parent.closest('title, desc, progress, .scroll') !== null) continue;
+        // Left to those who do not see.
+        const head = parent.closest('thead');
+        if (head !== null && getComputedStyle(head).clipPath !== 'none') continue;
         const range = document.createRange();
         range.selectNodeContents(node);
         // A line at a time: the box around two lines has much in it that is empty.

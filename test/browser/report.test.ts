@@ -45,3 +45,16 @@ test.each([
     expect(complaints).toEqual([]);
   },
 );
+
+test('on a telephone each job has its summary below, and is still the row of a table to who does not see it', async () => {
+  const { page } = await site.visit('/', { viewport: { width: 360, height: 800 } });
+  const table = page.getByRole('table', { name: /^logs/ });
+  expect(await table.getByRole('columnheader').allTextContents()).toEqual(['Job', 'Outcome', 'Duration', 'Summary']);
+  const row = table.getByRole('row', { name: /^backup/ });
+  expect(await row.getByRole('rowheader').textContent()).toBe('backup');
+  expect(await row.getByRole('cell').allTextContents()).toEqual([
+    'failed',
+    '4.2 s',
+    'cannot back up logs: 1.2 GB free in /backups, 3.0 GB needed',
+  ]);
+});

@@ -111,12 +111,19 @@ describe('the whole in one line:', () => {
       'What happens cannot be recorded: disk full',
     ],
     ['no database', empty, 'warn', 'No database is configured, or none was found'],
-    ['some not healthy', overview({ databases: [degraded, database('b')] }), 'warn', '1 of 2 databases not healthy'],
+    ['some not healthy', overview({ databases: [degraded, database('b')] }), 'warn', 'a is degraded'],
+    ['one unhealthy', overview({ databases: [database('b', { status: 'unhealthy' })] }), 'bad', 'b is unhealthy'],
     [
-      'one unhealthy',
-      overview({ databases: [database('b', { status: 'unhealthy' })] }),
+      'a late schedule',
+      overview({ schedules: [schedule('daily', { secondsOverdue: 60 })] }),
+      'warn',
+      'The schedule daily is overdue',
+    ],
+    [
+      'only a warning, of a damaged database',
+      overview({ problems: [problem()], databases: [database('a', { intact: false })] }),
       'bad',
-      '1 of 1 database not healthy',
+      'The backup of logs failed',
     ],
     [
       'all healthy',
@@ -131,7 +138,7 @@ describe('the whole in one line:', () => {
 
   test('a damaged database is never told to be healthy, whatever its verdict and the list of problems say', () => {
     const damaged = overview({ databases: [database('a', { intact: false }), database('b')] });
-    expect(wholeVerdict(damaged)).toEqual({ tone: 'bad', sentence: '1 of 2 databases not healthy' });
+    expect(wholeVerdict(damaged)).toEqual({ tone: 'bad', sentence: 'a is damaged' });
   });
 });
 

@@ -2,7 +2,7 @@
 import { type Html, html, name } from '../../html/markup.js';
 import { table } from '../../html/table.js';
 import { machineTime, relative } from '../../html/time.js';
-import { toned, toneOfStatus } from '../../html/tone.js';
+import { type Tone, toned, toneOfStatus } from '../../html/tone.js';
 import type { HealthStatus } from '../../jobs/health-verdict.js';
 import type { DatabaseView } from '../../overview/overview.js';
 import { counted, formatBytes, formatDuration } from '../../units.js';
@@ -23,11 +23,14 @@ export function needsSomebody({ intact, incident }: DatabaseView): boolean {
   return intact === false || incident !== null;
 }
 
-/** The verdict on a database in a word or a few. */
-export function verdictOn(database: DatabaseView): Html {
-  if (database.incident !== null) return toned('bad', 'needs a decision');
-  if (database.intact === false) return toned('bad', 'damaged');
-  return toned(toneOfStatus(database.status), database.status);
+/** The verdict on a database in a word. */
+export function verdictOn({ incident, intact, status }: DatabaseView): string {
+  if (incident !== null) return 'held';
+  return intact === false ? 'damaged' : status;
+}
+
+export function toneOn(database: DatabaseView): Tone {
+  return needsSomebody(database) ? 'bad' : toneOfStatus(database.status);
 }
 
 export function databasesTable(
@@ -42,7 +45,7 @@ ${table({
   caption: html`${counted(databases.length, 'database')}, those to look at first`,
   columns: [
     { title: 'Database', cell: (database) => html`<a href="${link(database.name)}">${name(database.name)}</a>` },
-    { title: 'Verdict', cell: verdictOn },
+    { title: 'Verdict', cell: (database) => toned(toneOn(database), verdictOn(database)) },
     {
       title: 'Size',
       kind: 'spare number',
