@@ -37,6 +37,7 @@ small, .small { font-size: .875rem; }
   border: 1px solid transparent; }
 .badge.good { background: var(--good-back); } .badge.bad { background: var(--bad-back); } .badge.warn { background: var(--warn-back); }
 .badge.soft { background: var(--soft-back); }
+.badges { display: flex; flex-wrap: wrap; gap: .3rem; }
 .top { display: flex; flex-wrap: wrap; gap: .25rem 1.5rem; justify-content: space-between; align-items: baseline; font-size: .9rem; }
 .top strong { font-size: 1rem; }
 nav ul { display: flex; flex-wrap: wrap; gap: .25rem 1.25rem; margin: 0; padding: 0; list-style: none; font-size: .95rem; }
@@ -68,7 +69,7 @@ dd { margin: 0; }
 figure { margin: 0; }
 .cards figure { margin-top: .9rem; }
 .cards .exact { font-size: .8rem; letter-spacing: -.01em; }
-.cards .figures { margin-top: .7rem; grid-template-columns: repeat(auto-fill, minmax(9rem, 1fr)); }
+.cards .figures { margin-top: .7rem; grid-template-columns: repeat(auto-fill, minmax(8.4rem, 1fr)); }
 figcaption { font-size: .875rem; color: var(--soft); margin-bottom: .25rem; }
 .chart { display: block; width: 100%; max-width: 27rem; height: auto; overflow: visible; }
 .chart text { font: 11px system-ui, sans-serif; font-variant-numeric: tabular-nums; fill: var(--soft); }

@@ -60,7 +60,7 @@ function navigation({ problems, running, databases, schedules }: Overview, choic
     ['databases', 'Databases', databases.length] as const,
     ['schedules', 'Schedules', schedules.length] as const,
   ];
-  return html`<nav aria-label="On this page"><ul>
+  return html`<nav aria-label="Parts"><ul>
 ${places.map(([anchor, title, count]) => html`<li><a href="${to(anchor)}">${title}</a> <span class="soft">${count}</span></li>`)}
 </ul></nav>`;
 }
@@ -118,12 +118,12 @@ function oneDatabase(overview: Overview, choice: StatusPageChoice, wanted: strin
   const back = html`<p><a href="${linkTo(withoutDatabase(choice))}">All databases</a></p>`;
   if (database === undefined) return html`<h2>There is no database ${name(wanted)}</h2>\n${back}`;
   const problems = overview.problems.filter((problem) => problem.database === wanted);
-  return html`${problemsPart(problems, overview.at, () => null)}
+  return html`${back}
+${problemsPart(problems, overview.at, () => null)}
 <section id="databases" aria-labelledby="databases-title">
 <h2 id="databases-title">Database</h2>
 ${databaseCard(database, { now: overview.at, detail: 'all', link: linkTo(choice) })}
-</section>
-${back}`;
+</section>`;
 }
 
 function foot({ at, host, startedAt, version }: Overview, choice: StatusPageChoice): Html {

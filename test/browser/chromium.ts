@@ -62,7 +62,7 @@ export async function openSite(pages: Readonly<Record<string, string>>): Promise
     browser = await chromium.launch({
       executablePath: whereIs('chromium'),
       // Root has no sandbox, and the page under test is our own. Nothing is asked of the network by the browser itself.
-      args: ['--no-sandbox', '--disable-background-networking', '--disable-component-update'],
+      args: ['--no-sandbox', '--disable-lcd-text', '--disable-background-networking', '--disable-component-update'],
     });
   } catch (error) {
     server.close();

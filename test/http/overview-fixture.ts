@@ -313,6 +313,16 @@ export const troubled = overview({
   ],
 });
 
+/** For the picture in the documentation: something to look at, something running, and all that one database shows. */
+export const pictured = overview({
+  running: troubled.running
+    .slice(0, 1)
+    .map((run) => ({ ...run, step: { database: 'logs', job: 'integrity', doneRatio: 0.62 } })),
+  schedules: troubled.schedules.slice(0, 2),
+  databases: troubled.databases.slice(0, 1).map((logs) => ({ ...logs, secondsUntilFull: 19.5 * 86_400 })),
+  problems: [problem()],
+});
+
 /** What somebody may call a database to be seen as something else, or to break the page. */
 export const hostileNames = [
   `<script>alert(1)</script>"'&`,
