@@ -44,7 +44,7 @@ export function sizeChart(id: string, title: string, samples: readonly SizeSampl
     grid(axis),
     html`<text class="unit" x="${plot.left - 6}" y="12" text-anchor="end">${axis.unit}</text>`,
     ...timeTicks(first.at, last.at).map((tick) => timeTick(tick, span === 0 ? x(0) : x(tick.value))),
-    html`<text class="unit" x="${plot.right}" y="12" text-anchor="end">days in UTC</text>`,
+    html`<text class="unit" x="${plot.right}" y="12" text-anchor="end">UTC</text>`,
     ...stretches.map((stretch) =>
       stretch.length > 1
         ? html`<polyline class="line" points="${points(stretch)}"></polyline>`

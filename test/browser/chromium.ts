@@ -33,7 +33,7 @@ export interface Site {
   readonly close: () => Promise<void>;
 }
 
-/** The name of the program, or why there is none. */
+/** Why there is no browser; null: there is one. */
 export function missingChromium(): string | null {
   const { error, status } = spawnSync('chromium', ['--version'], { encoding: 'utf8' });
   return error === undefined && status === 0 ? null : `needs chromium: ${error?.message ?? `it exits with ${status}`}`;

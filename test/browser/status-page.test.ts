@@ -132,12 +132,13 @@ test('on paper there is no navigation, and nothing dark', async () => {
 });
 
 // DM_SCREENSHOTS=docs/images npx vitest run test/browser/status-page.test.ts -t picture
-test.runIf(process.env['DM_SCREENSHOTS'])('the picture in the documentation', async () => {
-  const directory = process.env['DM_SCREENSHOTS'] ?? '';
-  const { page } = await site.visit('/pictured', { viewport: { width: 900, height: 800 } });
-  const file = path.join(directory, 'status-page.png');
-  // Without the foot, which says nothing that has to be seen.
-  const height = (await page.locator('footer').boundingBox())?.y ?? 0;
-  await page.screenshot({ path: file, fullPage: true, clip: { x: 0, y: 0, width: 900, height } });
-  expect(fs.statSync(file).size).toBeLessThan(200_000);
-});
+const directory = process.env['DM_SCREENSHOTS'];
+if (directory !== undefined)
+  test('the picture in the documentation', async () => {
+    const { page } = await site.visit('/pictured', { viewport: { width: 900, height: 800 } });
+    const file = path.join(directory, 'status-page.png');
+    // Without the foot, which says nothing that has to be seen.
+    const height = (await page.locator('footer').boundingBox())?.y ?? 0;
+    await page.screenshot({ path: file, fullPage: true, clip: { x: 0, y: 0, width: 900, height } });
+    expect(fs.statSync(file).size).toBeLessThan(200_000);
+  });

@@ -12,7 +12,7 @@ import type {
   ScheduleView,
 } from '../../src/overview/overview.js';
 
-export const now = new Date('2026-11-26T09:07:12.000Z');
+const now = new Date('2026-11-26T09:07:12.000Z');
 const minute = 60_000;
 const hour = 60 * minute;
 const day = 24 * hour;
@@ -26,7 +26,7 @@ function stamp(at: Date): string {
   return `${at.toISOString().slice(0, 19).replace(/[-:]/g, '')}Z`;
 }
 
-export function backup(database: string, createdAt: Date, over: Partial<BackupView> = {}): BackupView {
+function backup(database: string, createdAt: Date, over: Partial<BackupView> = {}): BackupView {
   return {
     name: `${database}-${stamp(createdAt)}-daily`,
     path: `/var/backups/debuggle/${database}-${stamp(createdAt)}-daily.db`,
@@ -45,7 +45,7 @@ export function backup(database: string, createdAt: Date, over: Partial<BackupVi
 }
 
 /** One a night, newest first; the newest two were restored in a drill. */
-export function backups(database: string, count: number): readonly BackupView[] {
+function backups(database: string, count: number): readonly BackupView[] {
   return Array.from({ length: count }, (_, n) =>
     backup(database, ago(7 * hour + 7 * minute + 12_000 + n * day), {
       sizeBytes: 1_240_000_000 - n * 11_000_000,
@@ -57,14 +57,14 @@ export function backups(database: string, count: number): readonly BackupView[] 
 }
 
 /** Every six hours over thirty days, growing, with a VACUUM two weeks ago. */
-export function samples(most: number): DatabaseView['samples'] {
+function samples(most: number): DatabaseView['samples'] {
   return Array.from({ length: 120 }, (_, n) => ({
     at: ago((119 - n) * 6 * hour),
     sizeBytes: Math.round(most * (0.78 + n * 0.0026 - (n > 62 ? 0.09 : 0) + 0.004 * Math.sin(n))),
   }));
 }
 
-export function measured(over: Partial<Measured> = {}): Measured {
+function measured(over: Partial<Measured> = {}): Measured {
   return {
     at: ago(7 * minute),
     sizeBytes: 1_240_000_000,
@@ -82,7 +82,7 @@ export function measured(over: Partial<Measured> = {}): Measured {
   };
 }
 
-export function operation(name: string, over: Partial<NonNullable<OperationView['last']>> = {}): OperationView {
+function operation(name: string, over: Partial<NonNullable<OperationView['last']>> = {}): OperationView {
   const at = over.at ?? ago(7 * hour);
   return {
     operation: name,
@@ -136,7 +136,7 @@ export function database(name: string, over: Partial<DatabaseView> = {}): Databa
   };
 }
 
-export function run(startedAt: Date, durationMs: number, outcome: RunOutcome = 'succeeded'): RunView {
+function run(startedAt: Date, durationMs: number, outcome: RunOutcome = 'succeeded'): RunView {
   return { runId: `run-${startedAt.getTime()}`, trigger: 'schedule', startedAt, durationMs, outcome };
 }
 

@@ -85,7 +85,7 @@ function figures(database: DatabaseView, now: Date): Html {
 <div><dt>Size</dt><dd>${database.sizeBytes === null ? 'not known' : formatBytes(database.sizeBytes)}${growth(measured?.growthBytesPerDay ?? null)}</dd></div>
 <div><dt>Damage</dt><dd>${damageWord(database, now)}</dd></div>
 <div><dt>Free on its disk</dt><dd>${bytes(measured?.freeDiskBytes ?? null)}</dd></div>
-<div><dt>Disk full</dt><dd>${database.secondsUntilFull === null ? 'not in sight' : untilFull(database.secondsUntilFull)}</dd></div>
+<div><dt>Disk full</dt><dd>${fullIn(database)}</dd></div>
 </dl>`;
 }
 
@@ -100,6 +100,12 @@ function growth(bytesPerDay: number | null): Html | null {
   if (bytesPerDay === null) return null;
   if (bytesPerDay === 0) return html`<small>not growing</small>`;
   return html`<small>${bytesPerDay > 0 ? '+' : '−'}${formatBytes(Math.abs(bytesPerDay))} a day</small>`;
+}
+
+/** Null is two things: it does not grow, or nobody knows. */
+function fullIn({ secondsUntilFull, measured }: DatabaseView): Html {
+  if (secondsUntilFull !== null) return untilFull(secondsUntilFull);
+  return measured?.growthBytesPerDay == null ? html`<span class="soft">not known</span>` : html`not in sight`;
 }
 
 function bytes(amount: number | null): string {
@@ -129,7 +135,7 @@ function measuredPart(
     ],
     ['Journal mode', measured?.journalMode ?? null],
     ['Longest wait of a writer', lastWriterStallMs === null ? null : formatDuration(lastWriterStallMs)],
-    ['Measured', measured === null ? 'never: the job health has not run yet' : moment(measured.at, now)],
+    ['Measured', measured === null ? 'never' : moment(measured.at, now)],
   ];
   return html`<details><summary>Measurements</summary>
 <dl>
