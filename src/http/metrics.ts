@@ -161,7 +161,8 @@ export class Metrics {
   ): void {
     this.#exist(database, operation);
     const labels = { database, operation };
-    if (scheduled || lastSuccessAt !== null)
+    // Who asks how old a backup may be, asks it of databases that are to have one.
+    if (scheduled)
       this.#set(
         'debuggle_db_operation_last_success_timestamp_seconds',
         'When the newest job that succeeded began.',
