@@ -1,6 +1,5 @@
 /** `next`: when the schedules run next, in the configured time zone. */
 import type { Config } from '../config/config.js';
-import { UsageError } from '../errors.js';
 import { delayOf } from '../schedule/jitter.js';
 import { createSlots } from '../schedule/slots.js';
 import { type GlobalOptions, readConfig } from './open.js';
@@ -55,11 +54,4 @@ export function nextRuns(config: Config, now: Date, count: number): NextRun[] {
     }));
   });
   return runs.sort((one, other) => one.at.localeCompare(other.at)).slice(0, count);
-}
-
-export function parseCount(text: string): number {
-  const count = Number(text);
-  if (!Number.isInteger(count) || count < 1 || count > 1000)
-    throw new UsageError(`-n takes a number from 1 to 1000, not ${text}`);
-  return count;
 }

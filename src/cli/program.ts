@@ -1,20 +1,13 @@
-/** The command line: its commands, its options, and how every call ends. */
+/**
+ * The command line: its commands, its options, and how every call ends. A command is loaded when it is called: all of them together take
+ * three times as long to load as this file.
+ */
 import { Command, CommanderError } from '@commander-js/extra-typings';
 import { suggestion } from '../config/suggest.js';
 import { ConfigError, formatMistake, JobError, UsageError } from '../errors.js';
 import { outcomeOfError } from '../jobs/outcome.js';
 import { programVersion } from '../version.js';
-import { ack } from './ack.js';
-import { backups, keep } from './backups.js';
-import { checkConfig } from './check-config.js';
-import { explain as explainRun } from './explain.js';
-import { next, parseCount } from './next.js';
-import { notifyTest } from './notify-test.js';
-import { report } from './report.js';
-import { restore } from './restore.js';
-import { parseWait, runNow } from './run-now.js';
-import { serve } from './serve.js';
-import { status } from './status.js';
+import { parseCount, parseWait } from './option-values.js';
 import { printError, printText, unwritten } from './terminal.js';
 
 /** commander's own words go the way of ours: process.stdout would crash when its reader is gone. */
@@ -36,8 +29,8 @@ export async function main(args: readonly string[]): Promise<number> {
 
 async function carryOut(args: readonly string[]): Promise<number> {
   let exitCode = 0;
-  const finish = async (work: Promise<number> | number): Promise<void> => {
-    exitCode = await work;
+  const finish = async (work: () => Promise<number>): Promise<void> => {
+    exitCode = await work();
   };
 
   const program = new Command('debuggle-maintenance')
@@ -72,34 +65,35 @@ async function carryOut(args: readonly string[]): Promise<number> {
             program.commands.map((command) => command.name()),
           )}`,
         );
-      if (options.runNow !== undefined) await finish(runNow({ ...options, runNow: options.runNow }));
+      const { runNow } = options;
+      if (runNow !== undefined) await finish(async () => (await import('./run-now.js')).runNow({ ...options, runNow }));
       else if (options.dryRun === true) throw new UsageError('--dry-run goes with --run-now SCHEDULE');
-      else await finish(serve(options));
+      else await finish(async () => (await import('./serve.js')).serve(options));
     });
   const globals = () => program.opts();
 
   program
     .command('check-config')
     .description('find every mistake in the configuration')
-    .action(() => finish(checkConfig(globals())));
+    .action(() => finish(async () => (await import('./check-config.js')).checkConfig(globals())));
   program
     .command('status')
     .description('each database and schedule: last and next runs, backups, open problems')
-    .action(() => finish(status(globals())));
+    .action(() => finish(async () => (await import('./status.js')).status(globals())));
   program
     .command('backups')
     .description('the catalogue: every backup, how it was verified, why retention keeps it')
-    .action(() => finish(backups(globals())));
+    .action(() => finish(async () => (await import('./backups.js')).backups(globals())));
   program
     .command('keep')
     .description('keep a backup until it is released, whatever the rules say')
     .argument('<backup>')
-    .action((name) => finish(keep(globals(), name, true)));
+    .action((name) => finish(async () => (await import('./backups.js')).keep(globals(), name, true)));
   program
     .command('release')
     .description('leave a kept backup to the rules again')
     .argument('<backup>')
-    .action((name) => finish(keep(globals(), name, false)));
+    .action((name) => finish(async () => (await import('./backups.js')).keep(globals(), name, false)));
   program
     .command('restore')
     .description('restore a backup of one --database to a file, or into the database itself')
@@ -108,31 +102,33 @@ async function carryOut(args: readonly string[]): Promise<number> {
     .option('--force', 'with --to: replace the file, unless somebody has it open')
     .option('--in-place', 'into the live database; what it holds is put into quarantine first')
     .option('--yes', 'with --in-place: do not ask')
-    .action((options) => finish(restore({ ...globals(), ...options })));
+    .action((options) => finish(async () => (await import('./restore.js')).restore({ ...globals(), ...options })));
   program
     .command('next')
     .description('the next runs, in the configured time zone')
     .option('-n <count>', 'how many', parseCount, 10)
-    .action((options) => finish(next({ ...globals(), ...options })));
+    .action((options) => finish(async () => (await import('./next.js')).next({ ...globals(), ...options })));
   program
     .command('report')
     .description('the last report')
-    .action(() => finish(report(globals())));
+    .action(() => finish(async () => (await import('./report.js')).report(globals())));
   program
     .command('ack')
     .description('settle what stands open for a database')
     .argument('<database>')
-    .action((name) => finish(ack(globals(), name)));
+    .action((name) => finish(async () => (await import('./ack.js')).ack(globals(), name)));
   program
     .command('explain')
     .description("how the guard came to a run's decisions about a database")
     .argument('<run>')
-    .action((run) => finish(explainRun(globals(), run)));
+    .action((run) => finish(async () => (await import('./explain.js')).explain(globals(), run)));
   program
     .command('notify-test')
     .description('send a test to every channel of notify, and say what became of it')
     .option('--channel <name>', 'only this channel')
-    .action((options) => finish(notifyTest({ ...globals(), ...options })));
+    .action((options) =>
+      finish(async () => (await import('./notify-test.js')).notifyTest({ ...globals(), ...options })),
+    );
   for (const command of program.commands) command.exitOverride().configureOutput(output);
 
   try {

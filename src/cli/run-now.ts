@@ -1,6 +1,6 @@
 /** `--run-now SCHEDULE`: one schedule, to its end, in this process, beside a daemon or without one. */
 import type { Config, ScheduleConfig } from '../config/config.js';
-import { toJobError, UsageError } from '../errors.js';
+import { toJobError } from '../errors.js';
 import { exitCodeOf } from '../jobs/outcome.js';
 import type { Notifier } from '../notify/notifier.js';
 import { Watch } from '../overview/watch.js';
@@ -120,10 +120,4 @@ async function dryRun(config: Config, schedule: ScheduleConfig, options: RunNowO
   } finally {
     await parts.close();
   }
-}
-
-export function parseWait(text: string): number {
-  const seconds = Number(text);
-  if (!Number.isFinite(seconds) || seconds < 0) throw new UsageError(`--wait takes a number of seconds, not ${text}`);
-  return seconds;
 }

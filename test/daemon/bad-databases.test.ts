@@ -3,19 +3,26 @@ import { execFileSync } from 'node:child_process';
 import fs from 'node:fs';
 import path from 'node:path';
 import Database from 'better-sqlite3';
-import { describe, expect, test } from 'vitest';
+import { beforeAll, describe, expect, test } from 'vitest';
 import { createDebuggleDatabase } from '../../scripts/debuggle-database.mjs';
 import { overwriteHeader, truncate, writeEncryptedLookalike, zeroPages } from '../helpers/corrupt.js';
 import { entriesOf, type Installation, install, jobOf, reportOf } from '../helpers/installation.js';
 import { holdLock } from '../helpers/lock.js';
 import type { ProgramResult } from '../helpers/program.js';
+import { atEndOfAll } from '../helpers/workspace.js';
 
 /** What stands there, the exit code (3: damage, confirmed), how it came to stand there, and what is said of it. */
-type Case = readonly [what: string, code: 1 | 3, spoil: (site: Installation) => void, message: RegExp];
+type Case = readonly [what: string, code: 1 | 3, spoil: (place: Place) => void, message: RegExp];
+
+/** A database, the only thing in its directory. */
+interface Place {
+  readonly database: string;
+  readonly directory: string;
+}
 
 const replaceBy =
   (make: (file: string) => void) =>
-  ({ database }: Installation): void => {
+  ({ database }: Place): void => {
     fs.rmSync(database);
     make(database);
   };
@@ -74,36 +81,67 @@ const cases: readonly Case[] = [
   [
     'a file with a second hard link',
     1,
-    ({ database, workspace }) => fs.linkSync(database, workspace.path('data', 'second.db')),
+    ({ database, directory }) => fs.linkSync(database, path.join(directory, 'second.db')),
     /has 2 hard links/,
   ],
   [
     'a sparse file larger than the disk',
     1,
     ({ database }) => truncate(database, 2 ** 42),
-    /cannot copy logs: .* free in .*, 4\.4 TB needed/,
+    /cannot copy a-sparse-file-larger-than-the-disk: .* free in .*, 4\.4 TB needed/,
   ],
   [
     'a directory that anybody may write',
     1,
-    ({ workspace }) => fs.chmodSync(workspace.path('data'), 0o777),
+    ({ directory }) => fs.chmodSync(directory, 0o777),
     /lies in a directory that anybody may write/,
   ],
 ];
 
-describe('instead of a sound database', () => {
-  test.for(cases)('%s: exit %i and one line', async ([, code, spoil, message]) => {
-    const site = install();
-    spoil(site);
-    const result = await site.run(['--run-now', 'daily', '--json']);
+const nameOf = (what: string): string => what.replaceAll(' ', '-');
+
+// One run for all that end it with the same code: none of them hides or spoils another.
+describe.each([1, 3] as const)('instead of a sound database: exit %i', (code) => {
+  const mine = cases.filter(([, expected]) => expected === code);
+  const atEnd = atEndOfAll();
+  let site: Installation;
+  let result: ProgramResult;
+  const placeOf = (what: string): Place => {
+    const directory = site.workspace.path('data', nameOf(what));
+    return { directory, database: path.join(directory, 'logs.db') };
+  };
+  const backupsOf = (what: string): string => site.workspace.path('backups', nameOf(what));
+  beforeAll(async () => {
+    const databases = mine.map(([what]) => {
+      const name = nameOf(what);
+      return [name, { path: `./data/${name}/logs.db`, backup_directory: `./backups/${name}` }] as const;
+    });
+    site = install({ atEnd, config: { databases: { logs: undefined, ...Object.fromEntries(databases) } } });
+    fs.mkdirSync(site.workspace.path('backups'));
+    for (const [what, , spoil] of mine) {
+      const place = placeOf(what);
+      fs.mkdirSync(place.directory, { mode: 0o700 });
+      fs.copyFileSync(site.database, place.database);
+      spoil(place);
+    }
+    result = await site.run(['--run-now', 'daily', '--json']);
+  });
+
+  test('in the end, without a stack trace or debris', () => {
     expect(result.code).toBe(code);
-    const { error, outcome } = jobOf(result, 'backup');
+    expectNoDebris(site, result);
+  });
+
+  test.for(mine)('%s: one line, and no backup', ([what, , , message]) => {
+    const { error, outcome } = jobOf(result, 'backup', nameOf(what));
     expect(outcome).toBe(code === 3 ? 'damaged' : 'failed');
     expect(error?.message).toMatch(message);
     expect(error?.message).not.toContain('\n');
-    expectNoBackup(site, result);
+    expect(entriesOf(backupsOf(what))).toEqual([`.${nameOf(what)}.lock`]);
   });
+});
 
+describe('instead of a sound database', () => {
   test('unreadable for this user: exit 1 and one line', async ({ skip }) => {
     skip(process.getuid?.() !== 0, 'only root can run the program as another user');
     const site = install({ journalMode: 'delete' });
@@ -167,8 +205,12 @@ test('one bad database spoils no other', async () => {
   ]);
 });
 
-function expectNoBackup(site: Installation, { stdout, stderr }: ProgramResult): void {
+function expectNoBackup(site: Installation, result: ProgramResult): void {
   expect(entriesOf(site.backupDirectory)).toEqual(['.logs.lock']);
+  expectNoDebris(site, result);
+}
+
+function expectNoDebris(site: Installation, { stdout, stderr }: ProgramResult): void {
   expect(entriesOf(path.join(site.stateDirectory, 'scratch'))).toEqual([]);
   for (const text of [stdout, stderr, fs.readFileSync(site.logFile, 'utf8')])
     expect(text).not.toMatch(/^\s+at |\\n\s+at /m);

@@ -3,15 +3,17 @@ import { execFileSync, spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
 import fs from 'node:fs';
 import path from 'node:path';
-import { describe, expect, onTestFinished, test } from 'vitest';
+import { beforeAll, describe, expect, onTestFinished, test } from 'vitest';
 import { createDebuggleDatabase } from '../../scripts/debuggle-database.mjs';
+import { type Call, callInTurn } from '../helpers/calls.js';
 import { contentOf, entriesOf, type Installation, install, reportOf } from '../helpers/installation.js';
 import { runProgram } from '../helpers/program.js';
+import { atEndOfAll } from '../helpers/workspace.js';
 
 const program = path.join(import.meta.dirname, '..', '..', 'dist', 'daemon.js');
 
 describe('a slip of the hand: exit 2, one line, and what was meant', () => {
-  test.for<[readonly string[], string]>([
+  const slips: readonly (readonly [args: readonly string[], message: string])[] = [
     [['statsu'], 'there is no command statsu: did you mean `status`?'],
     [['--run-now', 'dialy'], 'did you mean daily?'],
     [['--run-now', 'yearly-prune'], 'there are: hourly, daily, verify-backup'],
@@ -26,14 +28,31 @@ describe('a slip of the hand: exit 2, one line, and what was meant', () => {
     [['restore', '--to', 'x.db'], 'restore needs exactly one --database NAME'],
     [['restore', '--database', 'logs'], 'restore needs --to FILE'],
     [['keep', 'logs-2020'], 'there is no backup logs-2020'],
-  ])('%j', async ([args, message]) => {
-    const site = install({ rows: 0 });
-    const { code, stdout, stderr } = await site.run(args);
-    expect(stderr).toContain(message);
-    expect(stderr).not.toMatch(/^\s+at /m);
-    expect(stdout).toBe('');
-    expect(code).toBe(2);
+  ];
+  const atEnd = atEndOfAll();
+  let site: Installation;
+  let calls: readonly Call[];
+  beforeAll(async () => {
+    site = install({ rows: 0, atEnd });
+    calls = await callInTurn(
+      site.file,
+      slips.map(([args]) => args),
+    );
+  });
+
+  test.for(slips.map(([args, message], index) => [args, message, index] as const))('%j', ([args, message, index]) => {
+    expect(calls[index]).toMatchObject({
+      args,
+      code: 2,
+      stdout: '',
+      stderr: expect.stringContaining(message) as unknown,
+    });
+    expect(calls[index]?.stderr).not.toMatch(/^\s+at /m);
     expect(entriesOf(site.backupDirectory)).toEqual([]);
+  });
+
+  test('the process ends with that code', async () => {
+    expect(await site.run(['statsu'])).toMatchObject({ code: 2, stdout: '', stderr: calls[0]?.stderr });
   });
 });
 
@@ -47,23 +66,22 @@ describe('the configuration', () => {
     expect(contentOf(site.workspace.directory)).toEqual(before);
   });
 
-  test.for([[['check-config']], [['--run-now', 'daily']], [['status']], [[]]])(
-    'with mistakes ends %j with 78, each mistake with line and column',
-    async ([args = []]) => {
-      const site = install({ rows: 0 });
-      fs.writeFileSync(
-        site.file,
-        'databases:\n  logs:\n    pth: ./logs.db\n    backup_directory: ./backups\nschedules:\n  daily: { cron: "0 2 * * *", jobs: [bakup] }\n',
-      );
-      const { code, stdout, stderr } = await site.run(args);
-      expect(code).toBe(78);
+  test('with mistakes ends check-config, a run, status and the daemon with 78, each mistake with line and column', async () => {
+    const site = install({ rows: 0 });
+    fs.writeFileSync(
+      site.file,
+      'databases:\n  logs:\n    pth: ./logs.db\n    backup_directory: ./backups\nschedules:\n  daily: { cron: "0 2 * * *", jobs: [bakup] }\n',
+    );
+    const calls = await callInTurn(site.file, [['check-config'], ['--run-now', 'daily'], ['status']]);
+    for (const { args, code, stdout, stderr } of [...calls, { args: [], ...(await site.run([])) }]) {
+      expect({ args, code }).toEqual({ args, code: 78 });
       const said = `${stdout}${stderr}`.trimEnd().split('\n');
       expect(said).toContainEqual(expect.stringContaining(`${site.file}:3:5: databases.logs.pth: `));
       expect(said).toContainEqual(expect.stringMatching(/did you mean `path`\?/));
       expect(said).toContainEqual(expect.stringMatching(/^.*:6:\d+: schedules\.daily\.jobs.*did you mean `backup`\?/));
       expect(entriesOf(site.stateDirectory)).toEqual([]);
-    },
-  );
+    }
+  });
 
   test('that is not there is named: exit 78', async () => {
     const { code, stderr } = await runProgram(['--config', '/nowhere/config.yaml', 'status']);
@@ -78,8 +96,8 @@ describe('the configuration', () => {
     expect(await site.run(['check-config'])).toMatchObject({ code: 78 });
     fs.rmSync(site.workspace.path('data', 'same.db'));
     fs.symlinkSync('logs.db', site.workspace.path('data', 'same.db'));
-    for (const args of [['check-config'], ['--run-now', 'daily'], []]) {
-      const { code, stdout, stderr } = await site.run(args);
+    const calls = await callInTurn(site.file, [['check-config'], ['--run-now', 'daily'], []]);
+    for (const { args, code, stdout, stderr } of calls) {
       expect({ args, code }).toEqual({ args, code: 78 });
       expect(`${stdout}${stderr}`).toContain('are one file');
     }
@@ -153,48 +171,42 @@ describe('a glob of databases', () => {
 });
 
 describe('the reading calls', () => {
-  test('print exactly one JSON document with --json, and nothing else', async () => {
+  test('print exactly one JSON document with --json, and nothing else; without it status, backups and report are readable', async () => {
     const site = install();
+    const [noReport, empty] = await callInTurn(site.file, [['report'], ['status']]);
+    expect(noReport?.code).toBe(1);
+    expect(empty?.stdout).toMatch(/^logs +\S.* none +none$/m);
     const logged = (): string => fs.readFileSync(site.logFile, 'utf8');
-    for (const args of [
-      ['--run-now', 'daily'],
-      ['--run-now', 'hourly'],
-    ]) {
-      const { code, stdout, stderr } = await site.run([...args, '--json']);
+    const one = (text: string): unknown => JSON.parse(text);
+    for (const schedule of ['hourly', 'daily']) {
+      const { code, stdout, stderr } = await site.run(['--run-now', schedule, '--json']);
       expect(code).toBe(0);
-      expect(() => JSON.parse(stdout) as unknown).not.toThrow();
+      expect(() => one(stdout)).not.toThrow();
       expect(stderr).toContain('"msg":"run finished"');
     }
     const log = logged();
-    for (const args of [
+    const asJson = [
       ['status', '--json'],
       ['--json', 'backups'],
       ['next', '--json'],
       ['--json', 'report'],
       ['check-config', '--json'],
       ['--run-now', 'daily', '--dry-run', '--json'],
-    ]) {
-      const { code, stdout, stderr } = await site.run(args);
+    ];
+    const answers = await callInTurn(site.file, [['status'], ['backups'], ['report'], ...asJson]);
+    for (const { args, code, stdout, stderr } of answers.slice(3)) {
       expect({ args, code, stderr }).toEqual({ args, code: 0, stderr: '' });
-      expect(() => JSON.parse(stdout) as unknown).not.toThrow();
+      expect(() => one(stdout)).not.toThrow();
     }
     expect(logged()).toBe(log);
-  });
 
-  test('are readable without it: status, backups, report, next', async () => {
-    const site = install();
-    expect((await site.run(['report'])).code).toBe(1);
-    expect((await site.run(['status'])).stdout).toMatch(/^logs +\S.* none +none$/m);
-    await site.run(['--run-now', 'daily']);
     const { stem } = site.backup();
-    const status = (await site.run(['status'])).stdout;
+    const [status, backups, report] = answers.map(({ stdout }) => stdout);
     expect(status).toMatch(/^no open problems$/m);
     expect(status).toMatch(/^logs +\d+ kB +[\d.]+ m?s ago +none$/m);
     expect(status).toMatch(/^daily +[\d.]+ m?s ago +succeeded +\d{4}-/m);
-    expect((await site.run(['backups'])).stdout).toMatch(
-      new RegExp(`^ +${stem} +618 kB +integrity_check +newest`, 'm'),
-    );
-    expect((await site.run(['report'])).stdout).toContain(stem);
+    expect(backups).toMatch(new RegExp(`^ +${stem} +618 kB +integrity_check +newest`, 'm'));
+    expect(report).toContain(stem);
   });
 
   test('next tells the coming runs in the configured zone, in order', async () => {
@@ -212,10 +224,10 @@ describe('the reading calls', () => {
   test('change nothing and create nothing, a dry run included', async () => {
     const site = install();
     const before = contentOf(site.workspace.directory);
-    for (const args of [['status'], ['backups'], ['next'], ['check-config'], ['--run-now', 'daily', '--dry-run']]) {
-      expect({ args, code: (await site.run(args)).code }).toEqual({ args, code: 0 });
-      expect(contentOf(site.workspace.directory)).toEqual(before);
-    }
+    const reading = [['status'], ['backups'], ['next'], ['check-config'], ['--run-now', 'daily', '--dry-run']];
+    const calls = await callInTurn(site.file, reading);
+    expect(calls.map(({ args, code }) => ({ args, code }))).toEqual(reading.map((args) => ({ args, code: 0 })));
+    expect(contentOf(site.workspace.directory)).toEqual(before);
   });
 
   test('a dry run says what each job would do, also where it would fail', async () => {

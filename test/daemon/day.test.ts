@@ -3,15 +3,22 @@ import fs from 'node:fs';
 import path from 'node:path';
 import zlib, { gunzipSync } from 'node:zlib';
 import Database from 'better-sqlite3';
-import { describe, expect, test } from 'vitest';
-import { ask, entriesOf, install, jobOf, reportOf, sha256Of } from '../helpers/installation.js';
-import { parseLog } from '../helpers/program.js';
+import { beforeAll, describe, expect, test } from 'vitest';
+import { ask, entriesOf, type Installation, install, jobOf, reportOf, sha256Of } from '../helpers/installation.js';
+import { type ProgramResult, parseLog } from '../helpers/program.js';
+import { atEndOfAll } from '../helpers/workspace.js';
 import { acknowledgedRowsPresent, startWriter } from '../helpers/writer.js';
 
 describe('daily on a sound database', () => {
-  test('leaves one proven backup with its manifest, for the owner alone', async () => {
-    const site = install();
-    const result = await site.run(['--run-now', 'daily']);
+  const atEnd = atEndOfAll();
+  let site: Installation;
+  let result: ProgramResult;
+  beforeAll(async () => {
+    site = install({ atEnd });
+    result = await site.run(['--run-now', 'daily']);
+  });
+
+  test('leaves one proven backup with its manifest, for the owner alone', () => {
     expect(result.code).toBe(0);
 
     const { stem, path: file, manifest } = site.backup();
@@ -55,9 +62,8 @@ describe('daily on a sound database', () => {
     expect(site.backups()).toHaveLength(1);
   });
 
-  test('tells the story in the log, one JSON object a line, and ends it with the outcome', async () => {
-    const site = install();
-    const { stdout, stderr } = await site.run(['--run-now', 'daily']);
+  test('tells the story in the log, one JSON object a line, and ends it with the outcome', () => {
+    const { stdout, stderr } = result;
     expect(stderr).toBe('');
     expect(fs.readFileSync(site.logFile, 'utf8')).toBe(stdout);
 
@@ -106,9 +112,7 @@ describe('daily on a sound database', () => {
     expect(written).toMatchObject({ schedule: 'daily', outcome: 'succeeded', databases: report.databases });
   });
 
-  test('publishes fresh statistics to the database, and none to the backup', async () => {
-    const site = install();
-    await site.run(['--run-now', 'daily']);
+  test('publishes fresh statistics to the database, and none to the backup', () => {
     const live = new Database(site.database, { readonly: true });
     const indexes = live.prepare('SELECT idx FROM sqlite_stat1 ORDER BY idx').pluck().all();
     live.close();

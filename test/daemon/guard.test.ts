@@ -4,7 +4,7 @@ import path from 'node:path';
 import { expect, test } from 'vitest';
 import { History } from '../engine/compiled.js';
 import { swapIndexEntries, zeroPages } from '../helpers/corrupt.js';
-import { install, jobOf, sha256Of, statusOf } from '../helpers/installation.js';
+import { install, jobOf, sha256Of, statusOf, withBackups } from '../helpers/installation.js';
 
 const weekly = {
   schedules: { weekly: { cron: '0 3 * * 0', jobs: ['reindex', 'retention', 'report'] } },
@@ -13,8 +13,7 @@ const weekly = {
 const quiet = { debug: () => undefined, info: () => undefined, warn: () => undefined, error: () => undefined };
 
 test('damage from before: exit 3, nothing changed, no retention; explain tells the row', async () => {
-  const site = install({ config: weekly });
-  expect((await site.run(['--run-now', 'daily'])).code).toBe(0);
+  const site = await withBackups(1, weekly);
   zeroPages(site.database, 20, 2);
   const before = sha256Of(site.database);
   const result = await site.run(['--run-now', 'weekly', '--json']);
@@ -32,8 +31,7 @@ test('damage from before: exit 3, nothing changed, no retention; explain tells t
 });
 
 test('an index that differs from its table: exit 0, repaired, in the report', async () => {
-  const site = install({ config: weekly });
-  expect((await site.run(['--run-now', 'daily'])).code).toBe(0);
+  const site = await withBackups(1, weekly);
   swapIndexEntries(site.database, 'idx_timestamp');
   const result = await site.run(['--run-now', 'weekly', '--json']);
   expect(jobOf(result, 'reindex')).toMatchObject({ outcome: 'repaired' });
@@ -43,8 +41,8 @@ test('an index that differs from its table: exit 0, repaired, in the report', as
 });
 
 test('an incident stops what rewrites and what deletes, in status, until somebody has acknowledged it', async () => {
-  const site = install({ config: weekly });
-  expect((await site.run(['--run-now', 'daily'])).code).toBe(0);
+  const site = await withBackups(1, weekly);
+  fs.mkdirSync(site.stateDirectory, { mode: 0o700 });
   const history = History.open(site.stateDirectory, { now: () => new Date(), log: quiet });
   history.incident({ database: 'logs', runId: 'weekly-1', row: 'R12', at: new Date(), message: 'damaged, held' });
   history.close();

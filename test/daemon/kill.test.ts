@@ -29,38 +29,36 @@ interface Call {
 const lookalike = 'logs-20200101T000000Z-daily.db';
 
 describe('a daily run killed before a file operation in the backup directory', () => {
-  test('leaves whole backups only, and the next run cleans up: from the first fsync of the publication on, each', async (context) => {
-    const sites = await Promise.all([1, 2].map(() => steady({ compress: 'none' })));
-    // A write makes no name and nothing durable: killed before it, a run leaves what it leaves before the next call of another kind.
-    await sweep(context, sites, (calls) => [
-      ...thinned(publicationOf(calls), 2),
-      ...range(publicationOf(calls), calls.length).filter((at) => calls[at - 1]?.operation !== 'write'),
-    ]);
+  test('leaves whole backups only, and the next run cleans up: in the copying, at each call that gives or takes a name, and right after', async (context) => {
+    const site = await steady({ compress: 'none' });
+    // A write or sync makes no name: killed before it, a run leaves what it leaves before the next call of another kind.
+    await sweep(context, site, (calls) => [Math.ceil(linksIn(calls)[0] / 3), ...namingsIn(calls)]);
   }, 180_000);
 
-  test('the same with compressed backups, until the backup has its name', async (context) => {
-    const sites = [await steady({ compress: 'gzip' })];
-    await sweep(context, sites, (calls) => [linkingOf(calls), linkingOf(calls) + 1]);
+  test('the same with compressed backups, right before the backup gets its name', async (context) => {
+    const site = await steady({ compress: 'gzip' });
+    await sweep(context, site, (calls) => [linksIn(calls)[1]]);
   }, 120_000);
 });
 
 describe('a daily run killed at any moment', () => {
-  test.for(['wal', 'delete'] as const)(
+  // Not synchronisation: the moment is the point, and any will do.
+  test.for([
+    ['wal', 0],
+    ['delete', 100],
+  ] as const)(
     'in %s mode, beside a writer, loses no acknowledged row and leaves whole backups only',
-    async (journalMode) => {
+    async ([journalMode, afterMs]) => {
       const site = install({ rows: 200, journalMode, config: { jobs: { retention } } });
       const ackFile = site.workspace.path('acknowledged');
       expect((await site.run(daily)).code).toBe(0);
       const writer = await startWriter({ path: site.database, rate: 100, ackFile });
-      for (const afterMs of [0, 100]) {
-        const run = site.start(daily);
-        await run.waitForLog(({ msg, job }) => msg === 'job started' && job === 'backup');
-        // Not synchronisation: the moment is the point, and any will do.
-        await wait(afterMs);
-        run.killGroup();
-        await run.exited;
-        expect(examineBackups(site.backupDirectory).half).toEqual([]);
-      }
+      const run = site.start(daily);
+      await run.waitForLog(({ msg, job }) => msg === 'job started' && job === 'backup');
+      await wait(afterMs);
+      run.killGroup();
+      await run.exited;
+      expect(examineBackups(site.backupDirectory).half).toEqual([]);
       expect((await site.run(daily)).code).toBe(0);
       const measures = await writer.stop();
 
@@ -86,33 +84,23 @@ async function steady({ compress }: { compress: 'none' | 'gzip' }): Promise<Inst
   return site;
 }
 
-/** Kills a run before each call chosen, and lets the next one recover; the work is shared by the installations, which are alike. */
+/** Kills a run before each call chosen, and lets the next one recover. */
 async function sweep(
   context: TestContext,
-  sites: readonly Installation[],
+  site: Installation,
   choose: (calls: readonly Call[]) => readonly number[],
 ): Promise<void> {
-  const [first] = sites;
-  if (first === undefined) throw new Error('there is nothing to sweep');
-  const counted = await runWithFault(context, first, 'COUNT');
+  const counted = await runWithFault(context, site, 'COUNT');
   expect(counted.code).toBe(0);
-  const queue = [...choose(counted.calls)];
+  const points = choose(counted.calls);
   const listed = new Set<string>();
-  await Promise.all(
-    sites.map(async (site) => {
-      let kills = 0;
-      for (let at = queue.shift(); at !== undefined; at = queue.shift()) {
-        await killAndRecover(context, site, at, listed);
-        kills += 1;
-      }
-      expect(kills).toBeGreaterThan(0);
-      const outcomes = runsOf(site.stateDirectory).map(({ outcome }) => outcome);
-      expect(outcomes.filter((outcome) => outcome === 'interrupted')).toHaveLength(kills);
-      expect(outcomes.filter((outcome) => outcome !== 'interrupted' && outcome !== 'succeeded')).toEqual([]);
-      expect(fs.readFileSync(path.join(site.backupDirectory, lookalike), 'utf8')).toBe('not ours');
-      expect(findingsOf(site.database)).toEqual([]);
-    }),
-  );
+  for (const at of points) await killAndRecover(context, site, at, listed);
+  expect(points.length).toBeGreaterThan(0);
+  const outcomes = runsOf(site.stateDirectory).map(({ outcome }) => outcome);
+  expect(outcomes.filter((outcome) => outcome === 'interrupted')).toHaveLength(points.length);
+  expect(outcomes.filter((outcome) => outcome !== 'interrupted' && outcome !== 'succeeded')).toEqual([]);
+  expect(fs.readFileSync(path.join(site.backupDirectory, lookalike), 'utf8')).toBe('not ours');
+  expect(findingsOf(site.database)).toEqual([]);
 }
 
 /** @param listed what was seen to be listed rightly already: the same kinds of files need not be asked about again */
@@ -174,24 +162,21 @@ async function listedBackups(site: Installation): Promise<string[]> {
   );
 }
 
-/** The number of the call with which publishing begins: the first fsync of the finished file, which is the last one under that name. */
-function publicationOf(calls: readonly Call[]): number {
-  const published = calls.findLast(({ operation }) => operation === 'link')?.path;
-  const at = calls.findLastIndex(({ operation, path: file }) => operation === 'fsync' && file === published);
-  expect(at).toBeGreaterThan(0);
-  return at + 1;
+/** The numbers of the two calls that give the manifest and then the backup its name. */
+function linksIn(calls: readonly Call[]): [manifest: number, backup: number] {
+  const [manifest, backup, ...more] = calls.flatMap(({ operation }, index) =>
+    operation === 'link' ? [index + 1] : [],
+  );
+  if (manifest === undefined || backup === undefined || more.length > 0) throw new Error('a run links two names');
+  return [manifest, backup];
 }
 
-/** The number of the call that gives the backup its name. */
-function linkingOf(calls: readonly Call[]): number {
-  return calls.findLastIndex(({ operation }) => operation === 'link') + 1;
-}
-
-/** Every so many of the calls before that one. */
-function thinned(before: number, count: number): number[] {
-  return Array.from({ length: count }, (_, index) => 1 + Math.floor((index * (before - 1)) / count));
-}
-
-function range(from: number, to: number): number[] {
-  return Array.from({ length: to - from + 1 }, (_, index) => from + index);
+/** The numbers of the calls that give a name or take one from a backup or its manifest, and of those right after the former. */
+function namingsIn(calls: readonly Call[]): number[] {
+  const taken = calls.flatMap(({ operation, path: file }, index) =>
+    operation === 'unlink' && !file.endsWith('.partial') ? [index + 1] : [],
+  );
+  // A backup is deleted before its manifest.
+  expect(taken).toHaveLength(2);
+  return [...linksIn(calls).flatMap((at) => [at, at + 1]), ...taken];
 }

@@ -7,13 +7,15 @@ import fs from 'node:fs';
 import path from 'node:path';
 import Database from 'better-sqlite3';
 import { describe, expect, type TestContext, test } from 'vitest';
-import { type Application, startApplication } from '../helpers/application.js';
+import { createDebuggleDatabase } from '../../scripts/debuggle-database.mjs';
+import { type Application, startApplication, startApplications } from '../helpers/application.js';
 import { overwrite, overwriteHeader, truncate, zeroPages } from '../helpers/corrupt.js';
 import { faultEnvironment, pauseBefore } from '../helpers/fault.js';
 import { ask, type Installation, install, type JobOfReport, jobOf, sha256Of } from '../helpers/installation.js';
 import { holdLock } from '../helpers/lock.js';
 import type { ProgramOptions, ProgramResult } from '../helpers/program.js';
 import { withSmallDisk } from '../helpers/small-disk.js';
+import { type AtEnd, atEndOfAll } from '../helpers/workspace.js';
 
 /** Lines of the log: the program stands still before it writes one, and what comes before that is done. */
 const moments = {
@@ -24,11 +26,16 @@ const moments = {
 } as const;
 
 /** Done to the database while the program stands still at that moment. */
-type Meddle = (site: Installation, application: Application) => Promise<void> | void;
+type Meddle = (site: Site, application: Application) => Promise<void> | void;
 type Meddling = readonly [keyof typeof moments, Meddle];
 
+/** An installation as one of its databases sees it. */
+interface Site extends Installation {
+  readonly name: string;
+}
+
 interface Scene {
-  readonly site: Installation;
+  readonly site: Site;
   readonly result: ProgramResult;
   readonly job: JobOfReport;
   /** Had the database open all the while. */
@@ -42,26 +49,43 @@ interface Options {
   readonly journalMode?: 'wal' | 'delete';
   readonly job?: 'vacuum' | 'reindex';
   readonly schedule?: object;
-  readonly site?: Installation;
+  readonly site?: Site;
   readonly run?: ProgramOptions;
 }
 
+const jobs = { vacuum: { min_reclaimable: '10kB', rehearse: false }, reindex: { when: 'always', rehearse: false } };
+const weekly = (job: string, over: object = {}) => ({
+  schedules: { weekly: { cron: '0 3 * * 0', jobs: [job, 'report'], ...over } },
+});
+
 /** A third of the rows is deleted, so that there is something to vacuum. */
-function site({ journalMode = 'wal', schedule = {}, job = 'vacuum' }: Options, config: object = {}): Installation {
-  const here = install({
-    rows: 300,
-    journalMode,
-    config: {
-      schedules: { weekly: { cron: '0 3 * * 0', jobs: [job, 'report'], ...schedule } },
-      jobs: { vacuum: { min_reclaimable: '10kB', rehearse: false }, reindex: { when: 'always', rehearse: false } },
-      ...config,
-    },
-  });
-  const database = new Database(path.join(here.workspace.directory, 'data', 'logs.db'));
+function delve(file: string): void {
+  const database = new Database(file);
   database.exec('DELETE FROM logs WHERE rowid > 200; CREATE TABLE plain (id INTEGER PRIMARY KEY, word TEXT)');
   database.exec(`INSERT INTO plain (word) VALUES ('a'), ('b')`);
   database.close();
-  return here;
+}
+
+function site({ journalMode = 'wal', schedule = {}, job = 'vacuum' }: Options, config: object = {}): Site {
+  const here = install({ rows: 300, journalMode, config: { ...weekly(job, schedule), jobs, ...config } });
+  delve(path.join(here.workspace.directory, 'data', 'logs.db'));
+  return { ...here, name: 'logs' };
+}
+
+/** Does to the database what is to be done at each moment, while the program stands still there. */
+async function meddleWith(
+  here: Site,
+  application: Application,
+  { meddling, journalMode }: { meddling: readonly Meddling[]; journalMode?: 'wal' | 'delete' | undefined },
+  at: (moment: Meddling[0], deed: () => Promise<void>) => Promise<void>,
+): Promise<void> {
+  for (const [moment, meddle] of meddling) {
+    await at(moment, async () => {
+      // What is in the log goes into the file, and is no commit: damage to the file is damage to the database then.
+      if (journalMode !== 'delete') await application.ask('PRAGMA wal_checkpoint(PASSIVE)');
+      await meddle(here, application);
+    });
+  }
 }
 
 /** One weekly run, and what is done to the database at moments of it. */
@@ -73,15 +97,83 @@ async function meanwhile(context: TestContext, meddling: readonly Meddling[], op
   const pauses = pauseBefore(context, texts, here.workspace.path('gate'));
   const { env = {}, ...how } = options.run ?? {};
   const running = here.run(['--run-now', 'weekly', '--json'], { ...how, env: { ...pauses.env, ...env } });
-  for (const [moment, meddle] of meddling) {
+  await meddleWith(here, application, { meddling, journalMode: options.journalMode }, async (moment, deed) => {
     await pauses.reached(moments[moment], running);
-    // What is in the log goes into the file, and is no commit: damage to the file is damage to the database then.
-    if (options.journalMode !== 'delete') await application.ask('PRAGMA wal_checkpoint(PASSIVE)');
-    await meddle(here, application);
+    await deed();
     pauses.end(moments[moment]);
-  }
+  });
   const result = await running;
   return { site: here, result, job: jobOf(result, options.job ?? 'vacuum'), application, inode };
+}
+
+/** What befalls one of several databases that one run works on, each in its turn. */
+interface Part {
+  readonly journalMode: 'wal' | 'delete';
+  readonly meddling: readonly Meddling[];
+}
+
+/** One weekly run over several databases. */
+async function together(
+  context: TestContext,
+  parts: Readonly<Record<string, Part>>,
+  atEnd: AtEnd,
+): Promise<ReadonlyMap<string, Scene>> {
+  const databases: Record<string, unknown> = { logs: undefined };
+  for (const name of Object.keys(parts))
+    databases[name] = { path: `./data/${name}/logs.db`, backup_directory: `./backups/${name}` };
+  const here = install({ rows: 0, config: { databases, ...weekly('vacuum'), jobs }, atEnd });
+  fs.mkdirSync(here.backupDirectory, { mode: 0o700 });
+  const sites = Object.entries(parts).map(([name, { journalMode }]): Site => {
+    const database = here.workspace.path('data', name, 'logs.db');
+    fs.mkdirSync(path.dirname(database), { mode: 0o700 });
+    createDebuggleDatabase(database, { rows: 300, journalMode });
+    delve(database);
+    return { ...here, name, database, backups: () => here.backups(path.join(here.backupDirectory, name)) };
+  });
+  const applications = await startApplications(
+    sites.map(({ database }) => database),
+    atEnd,
+  );
+  const inodes = sites.map(({ database }) => fs.statSync(database).ino);
+  const text = (name: string, moment: Meddling[0]): string => `"database":"${name}"\t${moments[moment]}`;
+  const texts = Object.entries(parts).flatMap(([name, { meddling }]) => meddling.map(([moment]) => text(name, moment)));
+  const pauses = pauseBefore(context, texts, here.workspace.path('gate'));
+  const running = here.run(['--run-now', 'weekly', '--json'], { env: pauses.env, timeoutMs: togetherMs });
+  for (const [index, part] of Object.values(parts).entries()) {
+    const [one, application] = [sites[index], applications[index]];
+    if (one === undefined || application === undefined) throw new Error('there is a site and an application for each');
+    await meddleWith(one, application, part, async (moment, deed) => {
+      await pauses.reached(text(one.name, moment), running);
+      await deed();
+      pauses.end(text(one.name, moment));
+    });
+  }
+  const result = await running;
+  return new Map(
+    sites.flatMap((one, index) => {
+      const [application, inode] = [applications[index], inodes[index]];
+      if (application === undefined || inode === undefined) return [];
+      return [[one.name, { site: one, result, job: jobOf(result, 'vacuum', one.name), application, inode }]];
+    }),
+  );
+}
+
+const togetherMs = 240_000;
+
+/**
+ * For a `describe`: the scenes of one run, which the first test that asks for one starts.
+ * @returns the scene of that name; skips the test where such scenes cannot be made
+ */
+function scenesOf(parts: Readonly<Record<string, Part>>): (context: TestContext, name: string) => Promise<Scene> {
+  const atEnd = atEndOfAll();
+  let scenes: Promise<ReadonlyMap<string, Scene>> | undefined;
+  return async (context, name) => {
+    faultEnvironment(context, { match: '', action: 'COUNT' });
+    scenes ??= together(context, parts, atEnd);
+    const scene = (await scenes).get(name);
+    if (scene === undefined) throw new Error(`there is no scene ${name}`);
+    return scene;
+  };
 }
 
 /** Every row of every table, as an application reads them. */
@@ -95,9 +187,9 @@ function contentsOf(file: string): unknown {
   }
 }
 
-const sealedIn = (here: Installation) => here.backups().find(({ manifest }) => manifest.pre_operation === true);
+const sealedIn = (here: Site) => here.backups().find(({ manifest }) => manifest.pre_operation === true);
 
-function contentsOfSealed(here: Installation): unknown {
+function contentsOfSealed(here: Site): unknown {
   const copy = here.workspace.path('sealed.db');
   fs.copyFileSync(sealedIn(here)?.path ?? '', copy);
   return contentsOf(copy);
@@ -106,20 +198,20 @@ function contentsOfSealed(here: Installation): unknown {
 const guardOf = ({ job }: Scene) =>
   job.facts['guard'] as { row: string; committed: string; quarantine: string | null; salvagedRows: number | null };
 
-function auditOf(here: Installation): string[] {
+function auditOf(here: Site): string[] {
   const lines = fs.readFileSync(path.join(here.stateDirectory, 'audit.jsonl'), 'utf8').trim().split('\n');
-  return lines.map((line) => {
-    const { row, do: deed, outcome } = JSON.parse(line) as Record<string, string>;
-    return `${row} ${deed} ${outcome}`;
-  });
+  return lines
+    .map((line) => JSON.parse(line) as Record<string, string>)
+    .filter(({ database }) => database === here.name)
+    .map(({ row, do: deed, outcome }) => `${row} ${deed} ${outcome}`);
 }
 
 /** The row that somebody is to look at. */
-const incidentOf = (here: Installation): unknown =>
+const incidentOf = (here: Site): unknown =>
   ask(
     here.workspace,
     path.join(here.stateDirectory, 'history.db'),
-    'SELECT "row" FROM incident WHERE closed_at IS NULL',
+    `SELECT "row" FROM incident WHERE closed_at IS NULL AND database = '${here.name}'`,
   );
 
 /** Restored by itself: as the backup was, under the application that had it open, and all of it told. */
@@ -170,49 +262,75 @@ const zeroed: Meddle = ({ database }) => zeroPages(database, 20, 3);
 const randomKilobyte = (file: string): void =>
   overwrite(file, 24 * 4096, Buffer.from(Array.from({ length: 1024 }, (_, at) => (at * 7919 + 13) % 251)));
 
-describe('damaged after the backup was sealed, and nothing committed since: restored', () => {
-  const damages: [string, 'wal' | 'delete', (file: string) => void][] = (['wal', 'delete'] as const).flatMap((mode) => [
-    ['pages zeroed', mode, (file) => zeroPages(file, 20, 3)],
-    ['a random kilobyte', mode, randomKilobyte],
-  ]);
-  test.for([
-    ...damages,
-    ['truncated', 'wal', (file) => truncate(file, 200_000)],
-    ['the magic gone', 'delete', overwriteHeader],
-    ['the header gone', 'wal', (file) => overwrite(file, 0, Buffer.alloc(100))],
-    ['page 1 gone', 'wal', (file) => overwrite(file, 0, Buffer.alloc(4096))],
-  ] as typeof damages)('%s, in %s mode', async ([, journalMode, damage], context) => {
-    const scene = await meanwhile(context, [['ended', ({ database }) => damage(database)]], { journalMode });
+/** At the moment after the operation, and before it is checked. */
+const whenEnded = (journalMode: Part['journalMode'], meddle: Meddle): Part => ({
+  journalMode,
+  meddling: [['ended', meddle]],
+});
+
+describe('restored, in one run over all of these:', { timeout: togetherMs + 30_000 }, () => {
+  const cut = (file: string): void => truncate(file, 200_000);
+  const damages: [what: string, mode: Part['journalMode'], name: string, damage: (file: string) => void][] = [
+    ['pages zeroed', 'wal', 'zeroed-wal', (file) => zeroPages(file, 20, 3)],
+    ['a random kilobyte', 'wal', 'random-wal', randomKilobyte],
+    ['pages zeroed', 'delete', 'zeroed-delete', (file) => zeroPages(file, 20, 3)],
+    ['a random kilobyte', 'delete', 'random-delete', randomKilobyte],
+    ['truncated', 'wal', 'cut-wal', cut],
+    ['the magic gone', 'delete', 'magic-delete', overwriteHeader],
+    ['the header gone', 'wal', 'header-wal', (file) => overwrite(file, 0, Buffer.alloc(100))],
+    ['page 1 gone', 'wal', 'page-wal', (file) => overwrite(file, 0, Buffer.alloc(4096))],
+  ];
+  const sceneOf = scenesOf({
+    ...Object.fromEntries(
+      damages.map(([, mode, name, damage]) => [name, whenEnded(mode, ({ database }) => damage(database))]),
+    ),
+    alone: whenEnded('delete', async ({ database }, application) => {
+      await application.close();
+      cut(database);
+    }),
+    early: { journalMode: 'wal', meddling: [['sealed', zeroed]] },
+    laundered: {
+      journalMode: 'wal',
+      meddling: [
+        [
+          'begins',
+          async ({ database }, application) => {
+            const root = Number(await application.ask(`SELECT rootpage FROM sqlite_schema WHERE name = 'plain'`));
+            forgetLastRow(database, root);
+          },
+        ],
+      ],
+    },
+  });
+
+  test.for(damages)(
+    'damaged after the backup was sealed, and nothing committed since: %s, in %s mode',
+    async ([, , name], context) => {
+      const scene = await sceneOf(context, name);
+      expect(guardOf(scene)).toMatchObject({ committed: 'none' });
+      await expectRestored(scene);
+    },
+  );
+
+  test('truncated in rollback-journal mode, while nobody else has it open', async (context) => {
+    const scene = await sceneOf(context, 'alone');
     expect(guardOf(scene)).toMatchObject({ committed: 'none' });
+    await expectRestored({ ...scene, application: await startApplication(scene.site.database) });
+  });
+
+  test('damaged before the operation begins: it is not begun', async (context) => {
+    const scene = await sceneOf(context, 'early');
+    const lines = scene.result.stderr.split('\n').filter((line) => line.includes('the operation was not begun'));
+    expect(lines).toEqual([expect.stringContaining('"database":"early"')]);
     await expectRestored(scene);
   });
-});
 
-test('truncated in rollback-journal mode, while nobody else has it open: restored', async (context) => {
-  const meddle: Meddle = async ({ database }, application) => {
-    await application.end();
-    truncate(database, 200_000);
-  };
-  const scene = await meanwhile(context, [['ended', meddle]], { journalMode: 'delete' });
-  expect(guardOf(scene)).toMatchObject({ committed: 'none' });
-  await expectRestored({ ...scene, application: await startApplication(scene.site.database) });
-});
-
-test('damaged before the operation begins: it is not begun, and restored', async (context) => {
-  const scene = await meanwhile(context, [['sealed', zeroed]]);
-  expect(scene.result.stderr).toContain('the operation was not begun');
-  await expectRestored(scene);
-});
-
-test('damage that the vacuum itself would launder, rows fewer and nobody has committed: restored', async (context) => {
-  const meddle: Meddle = async ({ database }, application) => {
-    const root = Number(await application.ask(`SELECT rootpage FROM sqlite_schema WHERE name = 'plain'`));
-    forgetLastRow(database, root);
-  };
-  const scene = await meanwhile(context, [['begins', meddle]]);
-  expect(scene.job.facts['execution']).toBeDefined();
-  expect(scene.job.summary).toContain('plain: 1, was 2');
-  await expectRestored(scene);
+  test('damage that the vacuum itself would launder, rows fewer and nobody has committed', async (context) => {
+    const scene = await sceneOf(context, 'laundered');
+    expect(scene.job.facts['execution']).toBeDefined();
+    expect(scene.job.summary).toContain('plain: 1, was 2');
+    await expectRestored(scene);
+  });
 });
 
 /** One cell fewer in the page's header: the row is there, and nothing says so. VACUUM then forgets it without a word. */
@@ -255,28 +373,77 @@ describe('an application with journal_mode=MEMORY is killed in the middle of its
   });
 });
 
-describe('what cannot be proven to lose nothing is held', () => {
-  const headerGone = (file: string): void => overwrite(file, 0, Buffer.alloc(100));
-  const pageGone = (file: string): void => overwrite(file, 0, Buffer.alloc(4096));
-  const cases: [string, 'wal' | 'delete', (file: string) => void, string][] = [
-    ['the header gone', 'delete', headerGone, 'R12'],
-    ['page 1 gone', 'delete', pageGone, 'R12'],
-    ['truncated to nothing', 'delete', (file) => truncate(file, 0), 'R9'],
-  ];
-  test.for(cases)('%s, in %s mode', async ([, journalMode, damage, row], context) => {
-    let after = '';
-    const meddle: Meddle = ({ database }) => {
+const since: Meddle = async (here, application) => {
+  await application.ask(insertRow);
+  await application.ask(`UPDATE logs SET severity = 'changed' WHERE rowid = 1`);
+  if ((await application.ask('PRAGMA journal_mode')) === 'wal') await application.ask('PRAGMA wal_checkpoint(PASSIVE)');
+  await zeroed(here, application);
+};
+
+/** Whether the rows that have come or changed since are in the salvage. */
+const salvaged = (scene: Scene): unknown =>
+  ask(
+    scene.site.workspace,
+    path.join(guardOf(scene).quarantine ?? '', 'salvage.db'),
+    `SELECT group_concat(log_id = 'since' OR severity = 'changed') FROM logs`,
+  );
+
+describe('held, in one run over all of these:', { timeout: togetherMs + 30_000 }, () => {
+  const hashes = new Map<string, string>();
+  /** What is there afterwards, is to stay. */
+  const thenHashed =
+    (damage: (file: string) => void): Meddle =>
+    ({ database, name }) => {
       damage(database);
-      after = sha256Of(database);
+      hashes.set(name, sha256Of(database));
     };
-    const scene = await meanwhile(context, [['ended', meddle]], { journalMode });
+  const squeeze: Meddle = async (_site, application) => {
+    await application.ask('CREATE TABLE squeezed (id INTEGER PRIMARY KEY)');
+  };
+  const squeezed = (journalMode: Part['journalMode']): Part => ({
+    journalMode,
+    meddling: [
+      ['ended', zeroed],
+      ['decided', squeeze],
+    ],
+  });
+  const replace = (file: string): void => {
+    fs.copyFileSync(file, `${file}.other`);
+    fs.renameSync(`${file}.other`, file);
+  };
+  const sceneOf = scenesOf({
+    header: whenEnded(
+      'delete',
+      thenHashed((file) => overwrite(file, 0, Buffer.alloc(100))),
+    ),
+    page: whenEnded(
+      'delete',
+      thenHashed((file) => overwrite(file, 0, Buffer.alloc(4096))),
+    ),
+    emptied: whenEnded(
+      'delete',
+      thenHashed((file) => truncate(file, 0)),
+    ),
+    cut: whenEnded('delete', ({ database }) => truncate(database, 200_000)),
+    'squeezed-wal': squeezed('wal'),
+    'squeezed-delete': squeezed('delete'),
+    'since-wal': whenEnded('wal', since),
+    'since-delete': whenEnded('delete', since),
+    replaced: whenEnded('wal', thenHashed(replace)),
+  });
+
+  test.for([
+    ['the header gone', 'header', 'R12'],
+    ['page 1 gone', 'page', 'R12'],
+    ['truncated to nothing', 'emptied', 'R9'],
+  ] as const)('what cannot be proven to lose nothing: %s, in delete mode', async ([, name, row], context) => {
+    const scene = await sceneOf(context, name);
     expectHeld(scene, row);
-    expect(sha256Of(scene.site.database)).toBe(after);
+    expect(sha256Of(scene.site.database)).toBe(hashes.get(name));
   });
 
   test('truncated in rollback-journal mode, while others have it open: who writes would be given the numbers of missing pages', async (context) => {
-    const cut: Meddle = ({ database }) => truncate(database, 200_000);
-    const scene = await meanwhile(context, [['ended', cut]], { journalMode: 'delete' });
+    const scene = await sceneOf(context, 'cut');
     expectHeld(scene, 'R13');
     expect(scene.job.summary).toContain('while others have it open: stop what uses it, and restore again');
     expect(fs.statSync(scene.site.database).size).toBe(200_000);
@@ -286,57 +453,41 @@ describe('what cannot be proven to lose nothing is held', () => {
   test.for(['wal', 'delete'] as const)(
     'a commit between the decision and the restore, in %s mode',
     async (journalMode, context) => {
-      const commit: Meddle = async (_site, application) => {
-        await application.ask('CREATE TABLE squeezed (id INTEGER PRIMARY KEY)');
-      };
-      const scene = await meanwhile(
-        context,
-        [
-          ['ended', zeroed],
-          ['decided', commit],
-        ],
-        { journalMode },
-      );
+      const scene = await sceneOf(context, `squeezed-${journalMode}`);
       expectHeld(scene, 'R12');
       expect(auditOf(scene.site)).toEqual(['R11 restore restored', 'R12 hold held']);
       expect(await scene.application.ask(`SELECT count(*) FROM sqlite_schema WHERE name = 'squeezed'`)).toBe(1);
     },
   );
+
+  test.for(['wal', 'delete'] as const)(
+    'others have committed since: quarantined and salvaged, in %s mode',
+    async (journalMode, context) => {
+      const scene = await sceneOf(context, `since-${journalMode}`);
+      expectHeld(scene, 'R12');
+      expect(guardOf(scene)).toMatchObject({ committed: 'some', salvagedRows: 2 });
+      expect(salvaged(scene)).toBe('1,1');
+      expect(scene.job.summary).toContain(
+        `restore --database ${scene.site.name} --from ${sealedIn(scene.site)?.stem ?? ''} --in-place`,
+      );
+      // Nothing is lost: what was committed stands in the damaged file still.
+      expect(await scene.application.ask('SELECT log_id FROM logs WHERE rowid = 201')).toBe('since');
+    },
+  );
+
+  test('another file in its place: R9, and neither is touched', async (context) => {
+    const scene = await sceneOf(context, 'replaced');
+    expectHeld(scene, 'R9');
+    expect(guardOf(scene).quarantine).toBeNull();
+    expect(sha256Of(scene.site.database)).toBe(hashes.get('replaced'));
+  });
 });
 
-describe('others have committed since', () => {
-  const since: Meddle = async (here, application) => {
-    await application.ask(insertRow);
-    await application.ask(`UPDATE logs SET severity = 'changed' WHERE rowid = 1`);
-    if ((await application.ask('PRAGMA journal_mode')) === 'wal')
-      await application.ask('PRAGMA wal_checkpoint(PASSIVE)');
-    await zeroed(here, application);
-  };
-  const salvaged = (scene: Scene): unknown =>
-    ask(
-      scene.site.workspace,
-      path.join(guardOf(scene).quarantine ?? '', 'salvage.db'),
-      `SELECT group_concat(log_id = 'since' OR severity = 'changed') FROM logs`,
-    );
-
-  test.for(['wal', 'delete'] as const)('held, quarantined and salvaged, in %s mode', async (journalMode, context) => {
-    const scene = await meanwhile(context, [['ended', since]], { journalMode });
-    expectHeld(scene, 'R12');
-    expect(guardOf(scene)).toMatchObject({ committed: 'some', salvagedRows: 2 });
-    expect(salvaged(scene)).toBe('1,1');
-    expect(scene.job.summary).toContain(
-      `restore --database logs --from ${sealedIn(scene.site)?.stem ?? ''} --in-place`,
-    );
-    // Nothing is lost: what was committed stands in the damaged file still.
-    expect(await scene.application.ask('SELECT log_id FROM logs WHERE rowid = 201')).toBe('since');
-  });
-
-  test('restored after the salvage where the operator has said so: on_damage: restore_lossy', async (context) => {
-    const scene = await meanwhile(context, [['ended', since]], { schedule: { on_damage: 'restore_lossy' } });
-    expect(auditOf(scene.site)[0]).toBe('R12 save held');
-    expect(salvaged(scene)).toBe('1,1');
-    await expectRestored(scene, 'R12');
-  });
+test('others have committed since: restored after the salvage where the operator has said so: on_damage: restore_lossy', async (context) => {
+  const scene = await meanwhile(context, [['ended', since]], { schedule: { on_damage: 'restore_lossy' } });
+  expect(auditOf(scene.site)[0]).toBe('R12 save held');
+  expect(salvaged(scene)).toBe('1,1');
+  await expectRestored(scene, 'R12');
 });
 
 describe('not readable for another reason than damage: nothing is restored', () => {
@@ -375,19 +526,6 @@ describe('not readable for another reason than damage: nothing is restored', () 
       expect(auditOf(here)).toEqual(['R9 hold held']);
       expect(fs.readdirSync(disk)).toEqual([]);
     });
-  });
-
-  test('another file in its place: R9, and neither is touched', async (context) => {
-    let hash = '';
-    const replace: Meddle = ({ database }) => {
-      fs.copyFileSync(database, `${database}.other`);
-      fs.renameSync(`${database}.other`, database);
-      hash = sha256Of(database);
-    };
-    const scene = await meanwhile(context, [['ended', replace]]);
-    expectHeld(scene, 'R9');
-    expect(guardOf(scene).quarantine).toBeNull();
-    expect(sha256Of(scene.site.database)).toBe(hash);
   });
 
   test('a collation that only the application has: R6', async (context) => {

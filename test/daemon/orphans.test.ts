@@ -6,7 +6,7 @@ import { spawnSync } from 'node:child_process';
 import fs from 'node:fs';
 import path from 'node:path';
 import { setTimeout as wait } from 'node:timers/promises';
-import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest';
+import { beforeAll, describe, expect, onTestFinished, test } from 'vitest';
 import { createDebuggleDatabase } from '../../scripts/debuggle-database.mjs';
 import { holderOf } from '../../src/sqlite/operations/lock.js';
 import { runsOf } from '../helpers/aftermath.mjs';
@@ -15,7 +15,7 @@ import { dailyFarFromNow, missRun } from '../helpers/missed-run.js';
 import { descendantsOf, isAlive } from '../helpers/processes.js';
 import { killIfAlive, type RunningProgram } from '../helpers/program.js';
 import { until } from '../helpers/until.js';
-import { workspace } from '../helpers/workspace.js';
+import { atEndOfAll, workspace } from '../helpers/workspace.js';
 
 /** What the contract gives children that have lost their parent. */
 const orphanLifeMs = 1000;
@@ -37,9 +37,10 @@ const isChecking: Reached = ({ stateDirectory }, children) =>
     children.some((pid) => fs.readFileSync(`/proc/${pid}/maps`, 'utf8').includes(file)),
   );
 
+const atEnd = atEndOfAll();
 let large: string;
 beforeAll(() => {
-  large = workspace(afterAll).path('large.db');
+  large = workspace(atEnd).path('large.db');
   createDebuggleDatabase(large, { sizeBytes: 150e6 });
 });
 
@@ -55,10 +56,6 @@ describe.each([
 
   test('only the daemon is killed: its children are gone within a second, the next run works at once', async () => {
     const site = installOn(large);
-    const idle = site.start();
-    await idle.waitForLog(({ msg }) => msg === 'ready');
-    idle.signal('SIGTERM');
-    await idle.exited;
     missRun(site.stateDirectory, schedule);
     await expectOrphansEnd(site, site.start(), schedule, reached);
     expect(runsOf(site.stateDirectory).map(({ trigger, outcome }) => [trigger, outcome])).toEqual([

@@ -4,14 +4,15 @@ import path from 'node:path';
 import Database from 'better-sqlite3';
 import { describe, expect, onTestFinished, test } from 'vitest';
 import { createDebuggleDatabase } from '../../scripts/debuggle-database.mjs';
+import { callInTurn } from '../helpers/calls.js';
 import { zeroPages } from '../helpers/corrupt.js';
 import {
   ask,
   contentOf,
   entriesOf,
   type Installation,
-  install,
   sha256Of,
+  statusIn,
   statusOf,
   withBackups,
 } from '../helpers/installation.js';
@@ -38,6 +39,16 @@ async function restore(site: Installation, ...args: readonly string[]): Promise<
   const { code, stdout, stderr } = await site.run([...inPlace, ...args]);
   expect({ code, stderr }).toEqual({ code: 0, stderr: '' });
   return JSON.parse(stdout) as Answer;
+}
+
+/** The same, and what `status` says afterwards. */
+async function restoreAndAsk(site: Installation, ...args: readonly string[]) {
+  const [restored, status] = await callInTurn(site.file, [
+    [...inPlace, ...args],
+    ['status', '--json'],
+  ]);
+  expect(restored).toMatchObject({ code: 0, stderr: '' });
+  return { answer: JSON.parse(restored?.stdout ?? '') as Answer, status: statusIn(status?.stdout ?? '') };
 }
 
 /** Every row of the table, in order, and whether the file is sound: with the log, as an application reads it. */
@@ -79,8 +90,7 @@ describe('a sound database', () => {
   test.for(['wal', 'delete'] as const)(
     'in %s mode is backed up, put into quarantine, restored, and backed up again; what came since is salvaged',
     async (journalMode) => {
-      const site = install({ journalMode });
-      expect((await site.run(['--run-now', 'daily'])).code).toBe(0);
+      const site = await withBackups(1, {}, { journalMode });
       const [backup] = site.backups();
       change(
         site.database,
@@ -88,7 +98,7 @@ describe('a sound database', () => {
       );
       const before = contentsOf(site.database);
 
-      const answer = await restore(site, '--from', backup?.stem ?? '');
+      const { answer, status } = await restoreAndAsk(site, '--from', backup?.stem ?? '');
       expect(contentsOf(site.database)).toEqual(expected(site, journalMode));
       expect(answer).toMatchObject({ backup: backup?.stem, outcome: 'restored', findings: [], notes: [] });
       // The row that came, and the one that was changed.
@@ -106,7 +116,6 @@ describe('a sound database', () => {
       expect(fs.statSync(salvaged).mode & 0o777).toBe(0o600);
       expect(entriesOf(path.join(site.stateDirectory, 'scratch'))).toEqual([]);
 
-      const status = await statusOf(site);
       expect(status['last_restore']).toMatchObject({ outcome: 'restored' });
       expect(status.problems).toEqual([]);
     },
@@ -115,8 +124,7 @@ describe('a sound database', () => {
   test.for(['wal', 'delete'] as const)(
     'in %s mode is restored under an application, which sees it and goes on writing without an error',
     async (journalMode) => {
-      const site = install({ journalMode });
-      expect((await site.run(['--run-now', 'daily'])).code).toBe(0);
+      const site = await withBackups(1, {}, { journalMode });
       const inode = fs.statSync(site.database).ino;
       const ackFile = site.workspace.path('acknowledged');
       const writer = await startWriter({ path: site.database, rate: 50, ackFile });
@@ -147,8 +155,7 @@ describe('a sound database', () => {
   test.for(['wal', 'delete'] as const)(
     'with another page size, in %s mode, is restored all the same',
     async (journalMode) => {
-      const site = install({ journalMode });
-      expect((await site.run(['--run-now', 'daily'])).code).toBe(0);
+      const site = await withBackups(1, {}, { journalMode });
       change(site.database, 'PRAGMA journal_mode = DELETE; PRAGMA page_size = 1024; VACUUM');
       if (journalMode === 'wal') change(site.database, 'PRAGMA journal_mode = WAL');
       const [backup] = site.backups();
@@ -167,12 +174,12 @@ describe('a database that is', () => {
     const site = await withBackups(1);
     damage(site.database);
     const before = fs.existsSync(site.database) ? sha256Of(site.database) : undefined;
-    const answer = await restore(site);
+    const { answer, status } = await restoreAndAsk(site);
     expect(answer.safety_backup).toBeNull();
     expect(contentsOf(site.database)).toEqual(expected(site));
     const kept = path.join(answer.quarantine, 'logs.db');
     expect(fs.existsSync(kept) ? sha256Of(kept) : undefined).toBe(before);
-    expect((await statusOf(site)).problems).toEqual([]);
+    expect(status.problems).toEqual([]);
   });
 
   test('missing, with a log left over, is restored, and the log is in quarantine', async () => {

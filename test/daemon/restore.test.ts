@@ -1,7 +1,9 @@
 /** `restore --to`: what it puts where, and what it refuses. */
 import fs from 'node:fs';
+import path from 'node:path';
 import Database from 'better-sqlite3';
 import { describe, expect, test } from 'vitest';
+import { callInTurn } from '../helpers/calls.js';
 import { flipBit } from '../helpers/corrupt.js';
 import {
   ask,
@@ -54,13 +56,19 @@ describe('restore --to', () => {
     database.close();
     expect((await site.run(['--run-now', 'daily'])).code).toBe(0);
 
-    expect((await restore(site)).code).toBe(0);
-    expect(ask(site.workspace, here(site), 'SELECT count(*) FROM logs')).toBe(400);
-    expect((await restore(site, '--force', '--from', newest?.stem ?? '')).code).toBe(0);
-    expect(ask(site.workspace, here(site), 'SELECT count(*) FROM logs')).toBe(411);
-    fs.rmSync(here(site));
-    expect((await restore(site, '--from', newest?.path ?? '')).code).toBe(0);
-    expect((await restore(site, '--from', 'logs-20200101T000000Z-daily')).code).toBe(2);
+    const to = (name: string, ...from: readonly string[]) => {
+      return ['restore', '--database', 'logs', '--to', site.workspace.path(name), ...from];
+    };
+    const calls = await callInTurn(site.file, [
+      to('newest.db'),
+      to('by-name.db', '--from', newest?.stem ?? ''),
+      to('by-path.db', '--from', newest?.path ?? ''),
+      to('none.db', '--from', 'logs-20200101T000000Z-daily'),
+    ]);
+    expect(calls.map(({ code }) => code)).toEqual([0, 0, 0, 2]);
+    const rowsIn = (name: string) => ask(site.workspace, site.workspace.path(name), 'SELECT count(*) FROM logs');
+    expect(['newest.db', 'by-name.db', 'by-path.db'].map(rowsIn)).toEqual([400, 411, 411]);
+    expect(fs.existsSync(site.workspace.path('none.db'))).toBe(false);
   });
 
   test('never overwrites a file unless told to', async () => {
@@ -79,14 +87,20 @@ describe('restore --to', () => {
 
   test('refuses a place with a left-over -wal, -shm or -journal, with --force too', async () => {
     const site = await withBackups(1);
-    fs.mkdirSync(site.workspace.path('restored'));
-    for (const suffix of ['-wal', '-shm', '-journal']) {
-      fs.writeFileSync(`${here(site)}${suffix}`, 'left over');
-      const { code, stderr } = await restore(site, '--force');
-      expect(code).toBe(1);
-      expect(stderr).toContain(`${here(site)}${suffix} would destroy what is restored beside it`);
-      expect(entriesOf(site.workspace.path('restored'))).toEqual([`here.db${suffix}`]);
-      fs.rmSync(`${here(site)}${suffix}`);
+    const places = ['-wal', '-shm', '-journal'].map((suffix) => {
+      const directory = site.workspace.path(`beside${suffix}`);
+      fs.mkdirSync(directory);
+      fs.writeFileSync(path.join(directory, `here.db${suffix}`), 'left over');
+      return { suffix, directory, to: path.join(directory, 'here.db') };
+    });
+    const calls = await callInTurn(
+      site.file,
+      places.map(({ to }) => ['restore', '--database', 'logs', '--to', to, '--force']),
+    );
+    for (const [index, { suffix, directory, to }] of places.entries()) {
+      expect(calls[index]?.code).toBe(1);
+      expect(calls[index]?.stderr).toContain(`${to}${suffix} would destroy what is restored beside it`);
+      expect(entriesOf(directory)).toEqual([`here.db${suffix}`]);
     }
   });
 
@@ -109,12 +123,16 @@ describe('restore --to', () => {
     const site = await withBackups(1);
     const before = sha256Of(site.database);
     fs.symlinkSync(site.workspace.path('data'), site.workspace.path('same'));
-    for (const to of [site.database, site.workspace.path('same', 'logs.db')]) {
-      const { code, stderr } = await site.run(['restore', '--database', 'logs', '--to', to, '--force']);
-      expect(code).toBe(1);
-      expect(stderr).toContain(`${to} is the database logs of ${site.file}`);
-      expect(sha256Of(site.database)).toBe(before);
+    const places = [site.database, site.workspace.path('same', 'logs.db')];
+    const calls = await callInTurn(
+      site.file,
+      places.map((to) => ['restore', '--database', 'logs', '--to', to, '--force']),
+    );
+    for (const [index, to] of places.entries()) {
+      expect(calls[index]?.code).toBe(1);
+      expect(calls[index]?.stderr).toContain(`${to} is the database logs of ${site.file}`);
     }
+    expect(sha256Of(site.database)).toBe(before);
     // Gone, it is still the database's path.
     fs.rmSync(site.database);
     expect((await site.run(['restore', '--database', 'logs', '--to', site.database])).code).toBe(1);

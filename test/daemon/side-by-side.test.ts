@@ -1,7 +1,7 @@
 /** Several of our processes beside each other: two daemons, a `--run-now` beside a daemon, and the lock of a database. */
 import path from 'node:path';
 import { describe, expect, test } from 'vitest';
-import { install, jobOf } from '../helpers/installation.js';
+import { install, jobOf, withBackups } from '../helpers/installation.js';
 import { holdLock } from '../helpers/lock.js';
 
 const isReady = (line: Readonly<Record<string, unknown>>): boolean => line['msg'] === 'ready';
@@ -42,8 +42,7 @@ describe('a state directory', () => {
 
 describe('a database that another process works on', () => {
   test('is waited for, as the log says, and worked on once it is free', async () => {
-    const site = install();
-    expect((await site.run(['--run-now', 'daily'])).code).toBe(0);
+    const site = await withBackups(1);
     const holder = await holdLock({ path: path.join(site.backupDirectory, '.logs.lock'), mode: 'exclusive' });
     const waiting = site.start(['--run-now', 'daily']);
     const line = await waiting.waitForLog(({ msg }) => msg === 'waiting for the lock');
@@ -58,8 +57,7 @@ describe('a database that another process works on', () => {
   });
 
   test('is given up after --wait 0: exit 75, the holder is named, nothing is touched', async () => {
-    const site = install();
-    expect((await site.run(['--run-now', 'daily'])).code).toBe(0);
+    const site = await withBackups(1);
     const holder = await holdLock({ path: path.join(site.backupDirectory, '.logs.lock'), mode: 'exclusive' });
     const result = await site.run(['--run-now', 'daily', '--wait', '0', '--json']);
     expect(result.code).toBe(75);

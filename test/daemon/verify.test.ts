@@ -3,6 +3,7 @@ import fs from 'node:fs';
 import path from 'node:path';
 import Database from 'better-sqlite3';
 import { describe, expect, test } from 'vitest';
+import { callInTurn } from '../helpers/calls.js';
 import { flipBit, truncate } from '../helpers/corrupt.js';
 import {
   copyAsOf,
@@ -12,6 +13,7 @@ import {
   jobOf,
   removeBackup,
   type StoredBackup,
+  statusIn,
   statusOf,
   withBackups,
 } from '../helpers/installation.js';
@@ -52,13 +54,13 @@ describe('verify-backup', () => {
       });
       expect(jobOf(result, 'verify').error?.message).toContain(newest.stem);
 
-      const status = await statusOf(site);
-      expect(status).toMatchObject({
+      const [status, catalogue] = await callInTurn(site.file, [['status', '--json'], ['backups']]);
+      expect(statusIn(status?.stdout ?? '')).toMatchObject({
         backups: 1,
         last_good_backup: { name: older.stem },
         problems: [{ job: 'verify', message: expect.stringContaining(newest.stem) as unknown }],
       });
-      const listed = (await site.run(['backups'])).stdout;
+      const listed = catalogue?.stdout;
       expect(listed).toMatch(new RegExp(`${newest.stem}.* DAMAGED `));
       expect(listed).toContain('retention deletes nothing: ');
 
@@ -178,8 +180,9 @@ describe('hourly', () => {
 
   test('no backup at all degrades', async () => {
     const site = install();
-    expect((await health(site))['status']).not.toBe('healthy');
-    expect((await health(site))['warnings']).toContain('there is no backup');
+    const { status, warnings } = await health(site);
+    expect(status).not.toBe('healthy');
+    expect(warnings).toContain('there is no backup');
   });
 });
 

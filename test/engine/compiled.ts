@@ -3,6 +3,7 @@
  * from dist/: in src/ there is only worker.ts. What works with it comes from there too, so that an error is of the one class that all of
  * them know. The types are those of the sources.
  */
+import { afterAll } from 'vitest';
 import type * as EngineModule from '../../src/engine/engine.js';
 import type * as ErrorsModule from '../../src/errors.js';
 import type * as RestoreModule from '../../src/guard/restore-in-place.js';
@@ -24,3 +25,13 @@ export const { Watch } = (await compiled('overview/watch.js')) as typeof WatchMo
 export const { DatabaseQueue } = (await compiled('schedule/queue.js')) as typeof QueueModule;
 export const { runSchedule } = (await compiled('schedule/run.js')) as typeof RunModule;
 export const { holderOf, takeLock } = (await compiled('sqlite/operations/lock.js')) as typeof LockModule;
+
+/**
+ * For tests that are about what is done in children, and not about the children: one for all tests of the file that calls this at its top, so
+ * that a child which one test gives back is the next one's. A test closes its sessions.
+ */
+export function engineOfFile(): EngineModule.Engine {
+  const engine = new Engine({ memoryBytes: 1024 ** 3 });
+  afterAll(() => engine.close());
+  return engine;
+}

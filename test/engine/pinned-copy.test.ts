@@ -12,11 +12,13 @@ import { descendantsOf } from '../helpers/processes.js';
 import { withSmallDisk } from '../helpers/small-disk.js';
 import { type Workspace, workspace } from '../helpers/workspace.js';
 import { ask, createDatabase, identityOf, rows } from '../sqlite/database.js';
-import { Engine } from './compiled.js';
+import { engineOfFile } from './compiled.js';
 
 const { pinnedCopy } = (await import(
   /* @vite-ignore */ new URL('../../dist/jobs/pinned-copy.js', import.meta.url).href
 )) as typeof PinnedCopyModule;
+
+const engine = engineOfFile();
 
 interface Hands {
   readonly ws: Workspace;
@@ -33,11 +35,12 @@ function hands(journalMode: string, { onProgress = () => undefined }: { onProgre
   const ws = workspace();
   const live = ws.path('live.db');
   createDatabase(live, schema, { journalMode });
-  const engine = new Engine({ memoryBytes: 1024 ** 3 });
-  onTestFinished(() => engine.close());
   const stop = new AbortController();
   const session = engine.session('live', stop.signal);
   const beside = engine.session('live', stop.signal);
+  onTestFinished(async () => {
+    await Promise.all([session.close(), beside.close()]);
+  });
   const copyTo: Hands['copyTo'] = (name) => {
     // What pinnedCopy takes of its context.
     const context = {

@@ -1,7 +1,9 @@
 import fs from 'node:fs';
 import path from 'node:path';
 import { expect, test } from 'vitest';
-import { guardSite } from './site.js';
+import { guardSites } from './site.js';
+
+const guardSite = guardSites();
 
 const hour = 3_600_000;
 

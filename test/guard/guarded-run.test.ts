@@ -6,7 +6,9 @@ import Database from 'better-sqlite3';
 import { describe, expect, test } from 'vitest';
 import { JobError } from '../engine/compiled.js';
 import { swapIndexEntries, zeroPages } from '../helpers/corrupt.js';
-import { type GuardSite, guardSite } from './site.js';
+import { type GuardSite, guardSites } from './site.js';
+
+const guardSite = guardSites();
 
 const insert = `INSERT INTO logs (log_id, timestamp, original_log, processed_log, severity, language) VALUES ('new', datetime('now'), 'x', '', 'info', 'auto')`;
 

@@ -5,13 +5,14 @@ import Database from 'better-sqlite3';
 import { onTestFinished } from 'vitest';
 import { createDebuggleDatabase } from '../../scripts/debuggle-database.mjs';
 import { documentSchema } from '../../src/config/schema.js';
+import type { Engine } from '../../src/engine/engine.js';
 import type * as GuardedRunModule from '../../src/guard/guarded-run.js';
 import type { GuardRules, Rewrite } from '../../src/guard/rewrite.js';
 import type * as UnfinishedModule from '../../src/guard/unfinished.js';
 import type * as HistoryModule from '../../src/history/history.js';
 import type { JobContext, JobResult, Target } from '../../src/jobs/job.js';
 import type * as LocateModule from '../../src/jobs/locate.js';
-import { Engine, History } from '../engine/compiled.js';
+import { engineOfFile, History } from '../engine/compiled.js';
 import { workspace } from '../helpers/workspace.js';
 
 const compiled = (module: string): Promise<unknown> =>
@@ -44,7 +45,18 @@ export interface GuardSite {
 
 const quiet = { debug: () => undefined, info: () => undefined, warn: () => undefined, error: () => undefined };
 
-export function guardSite(options: { journalMode?: 'wal' | 'delete'; rows?: number } = {}): GuardSite {
+interface SiteOptions {
+  readonly journalMode?: 'wal' | 'delete';
+  readonly rows?: number;
+}
+
+/** What makes such databases for the tests of the file that calls this at its top. */
+export function guardSites(): (options?: SiteOptions) => GuardSite {
+  const engine = engineOfFile();
+  return (options = {}) => guardSite(engine, options);
+}
+
+function guardSite(engine: Engine, options: SiteOptions): GuardSite {
   const { journalMode = 'wal', rows = 300 } = options;
   const ws = workspace();
   const directory = (name: string): string => {
@@ -64,11 +76,10 @@ export function guardSite(options: { journalMode?: 'wal' | 'delete'; rows?: numb
     scratchDirectory: directory('scratch'),
     profile: null,
   };
-  const engine = new Engine({ memoryBytes: 1024 ** 3 });
   const history = History.open(stateDirectory, { now: () => new Date(), log: quiet });
   const [session, beside] = [engine.session('logs'), engine.session('logs')];
   onTestFinished(async () => {
-    await engine.close();
+    await Promise.all([session.close(), beside.close()]);
     history.close();
   });
   const document = documentSchema.parse({

@@ -10,7 +10,7 @@
  *   FAULT_LOG     gets a line "op path" for each matching call, before it is acted upon
  *   FAULT_WHEN    a file: while it is not there, nothing matches
  *   PAUSE_TEXTS   lines: the first write of each, to whatever file, is held up: PAUSE_GATE.<n>.reached is made, n from 0 on, and it goes on
- *   PAUSE_GATE    when PAUSE_GATE.<n>.open is there
+ *   PAUSE_GATE    when PAUSE_GATE.<n>.open is there. A line may be two texts with a tab between them: the second is written after the first
  *
  * A kill comes before the call: with FAULT_AT=n exactly n-1 matching calls were carried out. Both the 32- and 64-bit names of glibc are
  * covered, since Node.js (libuv) and SQLite use either. Writes through mmap (into SQLite's -shm) are not.
@@ -33,6 +33,7 @@
 #include <sys/uio.h>
 #include <unistd.h>
 
+enum { MOST_PAUSES = 32 };
 enum act { GO_ON, FAIL, HALVE };
 
 static const char *match, *ops, *action, *log_path, *when, *pause_texts, *pause_gate;
@@ -116,13 +117,20 @@ static void wait_at_gate(int number) {
   errno = saved;
 }
 
+static int is_written(const char *buffer, size_t length, const char *text, size_t size) {
+  size_t first = strcspn(text, "\t");
+  if (first >= size) return memmem(buffer, length, text, size) != NULL;
+  const char *found = memmem(buffer, length, text, first);
+  return found && memmem(found, length - (size_t)(found - buffer), text + first + 1, size - first - 1);
+}
+
 static void pause_at(const void *buffer, size_t length) {
-  static atomic_int passed[8];
+  static atomic_int passed[MOST_PAUSES];
   if (!pause_texts || !pause_gate) return;
   const char *text = pause_texts;
-  for (int number = 0; number < 8 && *text; number++) {
+  for (int number = 0; number < MOST_PAUSES && *text; number++) {
     size_t size = strcspn(text, "\n");
-    if (memmem(buffer, length, text, size) && !atomic_exchange(&passed[number], 1)) wait_at_gate(number);
+    if (is_written(buffer, length, text, size) && !atomic_exchange(&passed[number], 1)) wait_at_gate(number);
     text += size + (text[size] == '\n');
   }
 }

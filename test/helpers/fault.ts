@@ -58,7 +58,8 @@ export interface Pauses {
 
 /**
  * The environment that makes a program stand still right before it writes each of these texts for the first time, lines of its log, say:
- * while it does, a test is between two of its steps. `gate`: a path that nothing else uses. Skips the test where there is no gcc.
+ * while it does, a test is between two of its steps. At most 32; one with a tab in it is two, the second written after the first. `gate`: a
+ * path that nothing else uses. Skips the test where there is no gcc.
  */
 export function pauseBefore(context: TestContext, texts: readonly string[], gate: string): Pauses {
   return {

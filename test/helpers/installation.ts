@@ -1,6 +1,7 @@
 /** An installation to run the real program on: a Debuggle database, a configuration, and what the program leaves. */
 import { createHash } from 'node:crypto';
 import fs from 'node:fs';
+import os from 'node:os';
 import path from 'node:path';
 import { gunzipSync } from 'node:zlib';
 import Database from 'better-sqlite3';
@@ -8,7 +9,7 @@ import { z } from 'zod';
 import { createDebuggleDatabase } from '../../scripts/debuggle-database.mjs';
 import { type ConfigOverrides, type WrittenConfig, writeConfig } from './configuration.js';
 import { type ProgramOptions, type ProgramResult, type RunningProgram, runProgram, startProgram } from './program.js';
-import { type Workspace, workspace } from './workspace.js';
+import { type AtEnd, type Workspace, workspace } from './workspace.js';
 
 /** Every key of a manifest that the contract names; there may be more. */
 const contractManifest = z.looseObject({
@@ -77,20 +78,27 @@ export interface Installation extends WrittenConfig {
   readonly backup: () => StoredBackup;
 }
 
+export interface InstallOptions {
+  readonly rows?: number;
+  readonly journalMode?: 'wal' | 'delete';
+  readonly config?: ConfigOverrides;
+  /** Outside of a test, in a `beforeAll`: when it is removed. */
+  readonly atEnd?: AtEnd;
+}
+
 /** A configuration as `writeConfig` makes it, and its database with as many rows as the real one; `rows: 0` makes none. */
-export function install(
-  options: { rows?: number; journalMode?: 'wal' | 'delete'; config?: ConfigOverrides } = {},
-): Installation {
-  const { rows = 411, journalMode = 'wal', config = {} } = options;
-  const ws = workspace();
+export function install(options: InstallOptions = {}): Installation {
+  const { rows = 411, journalMode = 'wal', config = {}, atEnd } = options;
+  const ws = workspace(atEnd);
+  const ending = atEnd === undefined ? {} : { atEnd };
   const written = writeConfig(ws, config);
-  if (rows > 0) createDebuggleDatabase(written.database, { rows, journalMode });
+  if (rows > 0) fs.writeFileSync(written.database, databaseOf(rows, journalMode));
   const backups = (directory = written.backupDirectory): StoredBackup[] => backupsIn(directory);
   return {
     ...written,
     workspace: ws,
-    run: (args, how) => runProgram(['--config', written.file, ...args], how),
-    start: (args = []) => startProgram(['--config', written.file, ...args]),
+    run: (args, how) => runProgram(['--config', written.file, ...args], { ...ending, ...how }),
+    start: (args = []) => startProgram(['--config', written.file, ...args], ending),
     backups,
     backup: () => {
       const [only, ...others] = backups();
@@ -99,6 +107,24 @@ export function install(
       return only;
     },
   };
+}
+
+const databases = new Map<string, Buffer>();
+
+/** Made once for all tests of a process. */
+function databaseOf(rows: number, journalMode: 'wal' | 'delete'): Buffer {
+  const key = `${rows} ${journalMode}`;
+  const made = databases.get(key);
+  if (made !== undefined) return made;
+  const directory = fs.mkdtempSync(path.join(os.tmpdir(), 'debuggle-maintenance-test-'));
+  try {
+    createDebuggleDatabase(path.join(directory, 'logs.db'), { rows, journalMode });
+    const bytes = fs.readFileSync(path.join(directory, 'logs.db'));
+    databases.set(key, bytes);
+    return bytes;
+  } finally {
+    fs.rmSync(directory, { recursive: true });
+  }
 }
 
 function backupsIn(directory: string): StoredBackup[] {
@@ -112,16 +138,29 @@ function backupsIn(directory: string): StoredBackup[] {
     });
 }
 
-/** An installation with that many backups, the newest made just now (once, for all tests of a file) and the others 1, 2, … hours before. */
-export async function withBackups(count: number, config: ConfigOverrides = {}): Promise<Installation> {
-  template ??= makeTemplate();
+/**
+ * An installation with that many backups, the newest made just now (once, for all tests of a file) and the others 1, 2, … hours before.
+ * `directory`: where, when the configuration names another than the usual one.
+ */
+export async function withBackups(
+  count: number,
+  config: ConfigOverrides = {},
+  { directory, ...how }: Omit<InstallOptions, 'config' | 'rows'> & { readonly directory?: string } = {},
+): Promise<Installation> {
+  const { journalMode = 'wal' } = how;
+  const template = templates.get(journalMode) ?? makeTemplate(journalMode);
+  templates.set(journalMode, template);
   const { stem, bytes, manifest } = await template;
-  const site = install({ config });
-  fs.mkdirSync(site.backupDirectory, { mode: 0o700 });
-  const file = path.join(site.backupDirectory, `${stem}.db`);
+  const site = install({ config, ...how });
+  const backups = directory ?? site.backupDirectory;
+  fs.mkdirSync(backups, { mode: 0o700 });
+  // As a run leaves it: with the file that is the lock.
+  fs.writeFileSync(path.join(backups, '.logs.lock'), '', { mode: 0o600 });
+  const file = path.join(backups, `${stem}.db`);
   fs.writeFileSync(file, bytes, { mode: 0o600 });
-  fs.writeFileSync(path.join(site.backupDirectory, `${stem}.json`), manifest, { mode: 0o600 });
-  const newest = site.backup();
+  fs.writeFileSync(path.join(backups, `${stem}.json`), manifest, { mode: 0o600 });
+  const [newest] = site.backups(backups);
+  if (newest === undefined) throw new Error(`there is no backup in ${backups}`);
   for (let hours = 1; hours < count; hours++) copyAsOf(newest, hours);
   return site;
 }
@@ -132,10 +171,10 @@ interface Template {
   readonly manifest: string;
 }
 
-let template: Promise<Template> | undefined;
+const templates = new Map<'wal' | 'delete', Promise<Template>>();
 
-async function makeTemplate(): Promise<Template> {
-  const site = install();
+async function makeTemplate(journalMode: 'wal' | 'delete'): Promise<Template> {
+  const site = install({ journalMode });
   const { code, stdout } = await site.run(['--run-now', 'daily']);
   if (code !== 0) throw new Error(`daily did not succeed:\n${stdout}`);
   const { stem, path: file, manifestPath } = site.backup();
@@ -188,7 +227,11 @@ export async function statusOf(
   site: Installation,
   database = 'logs',
 ): Promise<z.infer<typeof contractStatus>['databases'][number]> {
-  const { stdout } = await site.run(['status', '--json']);
+  return statusIn((await site.run(['status', '--json'])).stdout, database);
+}
+
+/** The same, from what it has printed. */
+export function statusIn(stdout: string, database = 'logs'): z.infer<typeof contractStatus>['databases'][number] {
   const found = contractStatus.parse(JSON.parse(stdout)).databases.find((each) => each.database === database);
   if (found === undefined) throw new Error(`no database ${database} in ${stdout}`);
   return found;

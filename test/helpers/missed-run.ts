@@ -1,6 +1,6 @@
 /** The past of an installation, edited: the program was down when a run was due, so that the daemon owes one at its next start. */
-import path from 'node:path';
-import Database from 'better-sqlite3';
+import fs from 'node:fs';
+import { History } from '../../src/history/history.js';
 
 const dayMs = 86_400_000;
 
@@ -9,16 +9,17 @@ export function dailyFarFromNow(now = new Date()): string {
   return `${now.getUTCMinutes()} ${(now.getUTCHours() + 12) % 24} * * *`;
 }
 
-/** As if this schedule, which the history knows already, had last run three days ago. While no program is running. */
+const quiet = { debug: () => undefined, info: () => undefined, warn: () => undefined, error: () => undefined };
+
+/** As if a daemon had been here and had last run this schedule three days ago. While no program is running. */
 export function missRun(stateDirectory: string, schedule: string): void {
-  const database = new Database(path.join(stateDirectory, 'history.db'), { fileMustExist: true });
+  const at = new Date(Date.now() - 3 * dayMs);
+  fs.mkdirSync(stateDirectory, { recursive: true, mode: 0o700 });
+  const history = History.open(stateDirectory, { now: () => at, log: quiet });
   try {
-    const at = new Date(Date.now() - 3 * dayMs).toISOString();
-    const { changes } = database
-      .prepare('UPDATE schedule SET first_seen = ?, last_slot = ? WHERE name = ?')
-      .run(at, at, schedule);
-    if (changes !== 1) throw new Error(`the history does not know ${schedule}`);
+    history.seeSchedule(schedule, at);
+    history.markSlot(schedule, at);
   } finally {
-    database.close();
+    history.close();
   }
 }

@@ -5,6 +5,7 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import path from 'node:path';
 import { onTestFinished } from 'vitest';
+import type { AtEnd } from './workspace.js';
 
 const program = path.join(import.meta.dirname, '..', '..', 'dist', 'daemon.js');
 
@@ -19,6 +20,8 @@ export interface ProgramOptions {
   readonly uid?: number;
   /** The whole group is killed after this; default 30 s. */
   readonly timeoutMs?: number;
+  /** When whatever is left of it is killed: at the end of the test, unless it is run in a `beforeAll`. */
+  readonly atEnd?: AtEnd;
 }
 
 export interface Exit {
@@ -82,7 +85,7 @@ export function startProgram(args: readonly string[], options: ProgramOptions = 
   const exited = new Promise<Exit>((resolve) => child.once('close', (code, signal) => resolve({ code, signal })));
   const killGroup = (): void => killIfAlive(-pid, 'SIGKILL');
   const ended = new Promise<void>((resolve) => child.once('exit', () => resolve()));
-  onTestFinished(async () => {
+  (options.atEnd ?? onTestFinished)(async () => {
     killGroup();
     await ended;
   });

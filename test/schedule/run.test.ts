@@ -7,7 +7,7 @@ import type { JobOptions } from '../../src/jobs/options.js';
 import { exitCodeOf, type RunReport } from '../../src/jobs/outcome.js';
 import type { ListedDatabase } from '../../src/jobs/targets.js';
 import type { RunLog, RunParts, RunRequest } from '../../src/schedule/run.js';
-import { DatabaseQueue, Engine, History, JobError, runSchedule, takeLock } from '../engine/compiled.js';
+import { DatabaseQueue, engineOfFile, History, JobError, runSchedule, takeLock } from '../engine/compiled.js';
 import { listBackups } from '../files/backups.js';
 import { swapIndexEntries } from '../helpers/corrupt.js';
 import { holdLock } from '../helpers/lock.js';
@@ -29,6 +29,8 @@ interface Setting extends Workspace {
 }
 
 type Schedule = { readonly timeoutMs?: number; readonly windowMs?: number; readonly name?: string };
+
+const engine = engineOfFile();
 
 const daily = ['backup', 'integrity', 'analyze', 'retention', 'report'] as const;
 const startedAt = new Date('2026-11-23T02:00:00Z');
@@ -53,11 +55,7 @@ function setting({ databases = [{}], stateDirectory, ...rest }: Changes = {}): S
   const lines: Line[] = [];
   const log = rememberingLog(lines, {});
   const history = History.open(stateDirectory ?? ws.path('state'), { now: () => new Date(), log });
-  const engine = new Engine({ memoryBytes: 1024 ** 3 });
-  onTestFinished(async () => {
-    await engine.close();
-    history.close();
-  });
+  onTestFinished(() => history.close());
   const parts: RunParts = {
     databases: databases.map((database) => ({
       name: 'logs',
