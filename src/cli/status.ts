@@ -93,6 +93,12 @@ function databaseDocument(view: DatabaseView, at: Date): object {
 function printStatus({ at, schedules, databases, problems }: Overview): void {
   const counted = `${problems.length} open problem${problems.length === 1 ? '' : 's'}:`;
   print(problems.length === 0 ? 'no open problems' : counted, ...problems.flatMap(problemLines), '');
+  const restored = databases.flatMap(({ name, lastRestore }) =>
+    lastRestore?.outcome === 'restored'
+      ? [`${name} was restored in place at ${lastRestore.at.toISOString()}: ${lastRestore.summary}`]
+      : [],
+  );
+  if (restored.length > 0) print(...restored.map(plain), '');
   const ago = (time: Date): string => `${formatDuration(Math.max(0, at.getTime() - time.getTime()))} ago`;
   print(
     ...table(

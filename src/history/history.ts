@@ -209,6 +209,11 @@ export class History implements Past, Recorder {
     return this.#read(undefined, (db) => runs.lastGoodJob(db, database, job));
   }
 
+  /** When the newest job that ended in a restore of this database began. */
+  lastRestored(database: string): Date | undefined {
+    return this.#read(undefined, (db) => runs.lastRestored(db, database));
+  }
+
   lastFacts(database: string, job: string, fact: string): Facts | undefined {
     return this.#read(undefined, (db) => runs.lastFacts(db, database, job, fact));
   }

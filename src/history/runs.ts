@@ -268,6 +268,17 @@ export function lastGoodJob(db: OwnDatabase, database: string, job: string): Dat
   return row && new Date(row.started_at);
 }
 
+/** When the newest job that ended in a restore of this database began, asked for by somebody or not. */
+export function lastRestored(db: OwnDatabase, database: string): Date | undefined {
+  const row = db
+    .prepare<[string], { started_at: string }>(
+      `SELECT started_at FROM run_job WHERE database = ? AND job IN ('restore', 'vacuum', 'reindex')
+       AND outcome = 'restored' ORDER BY id DESC LIMIT 1`,
+    )
+    .get(database);
+  return row && new Date(row.started_at);
+}
+
 /** The newest facts of this kind of job on this database that have this one among them. */
 export function lastFacts(db: OwnDatabase, database: string, job: string, fact: string): Facts | undefined {
   const row = db

@@ -136,6 +136,8 @@ export interface DatabaseView {
     readonly row: string;
     readonly since: Date;
     readonly message: string;
+    /** Whether what has happened is a restore, and not the want of a decision. */
+    readonly restored: boolean;
   } | null;
   /** The newest restore in place that nobody has acknowledged. */
   readonly lastRestore: { readonly at: Date; readonly outcome: JobOutcome; readonly summary: string } | null;

@@ -5,7 +5,7 @@ import type { JobOutcome } from '../jobs/outcome.js';
 import { adviceFor } from '../report/verdict.js';
 import { formatDuration } from '../units.js';
 import { backupAgeMs } from './judge.js';
-import type { Problem, ScheduleView } from './overview.js';
+import type { DatabaseView, Problem, ScheduleView } from './overview.js';
 import type { DatabaseRecords } from './records.js';
 
 /** Without these nothing can be restored, or nobody knows whether it could. */
@@ -19,34 +19,9 @@ const verbs: Readonly<Partial<Record<JobOutcome, string>>> = {
 
 /** Of one database. */
 export function databaseProblems(records: DatabaseRecords, now: Date): Problem[] {
-  const { name, incident, lastRestore, backupsError } = records.known;
-  const about = { database: name, job: null, schedule: null } as const;
+  const { name, incident, backupsError } = records.known;
   const found: Problem[] = [];
-  if (incident !== null) {
-    const explain = `\`debuggle-maintenance explain ${incident.runId}\``;
-    found.push({
-      ...about,
-      key: `${name}/incident`,
-      kind: 'damage',
-      severity: 'critical',
-      title: `${name}: a decision is needed`,
-      message: `incident ${incident.row}: ${incident.message}`,
-      advice: `${explain} says how it came to that. Nothing writes to this database until \`debuggle-maintenance ack ${name}\`.`,
-      since: incident.since,
-    });
-  }
-  if (lastRestore?.outcome === 'restored') {
-    found.push({
-      ...about,
-      key: `${name}/restored`,
-      kind: 'restore',
-      severity: 'critical',
-      title: `${name} was restored from a backup`,
-      message: lastRestore.summary,
-      advice: `Look at what the application has, then settle it: \`debuggle-maintenance ack ${name}\`.`,
-      since: lastRestore.at,
-    });
-  }
+  if (incident !== null) found.push(incidentProblem(name, incident));
   for (const problem of records.problems) {
     // The incident has said it.
     if (incident !== null && problem.outcome === 'held') continue;
@@ -54,8 +29,10 @@ export function databaseProblems(records: DatabaseRecords, now: Date): Problem[]
   }
   if (backupsError !== null) {
     found.push({
-      ...about,
       key: `${name}/backups`,
+      database: name,
+      job: null,
+      schedule: null,
       kind: 'failure',
       severity: 'critical',
       title: `${name}: its backups cannot be listed`,
@@ -69,6 +46,24 @@ export function databaseProblems(records: DatabaseRecords, now: Date): Problem[]
   const condition = poorCondition(records);
   if (condition !== undefined) found.push(condition);
   return found;
+}
+
+/** What somebody decides, or what was decided already and somebody should know. */
+function incidentProblem(name: string, incident: NonNullable<DatabaseView['incident']>): Problem {
+  const { runId, row, since, message, restored } = incident;
+  const explain = `\`debuggle-maintenance explain ${runId}\` says how it came to that.`;
+  return {
+    key: `${name}/incident`,
+    kind: restored ? 'restore' : 'damage',
+    severity: 'critical',
+    database: name,
+    job: null,
+    schedule: null,
+    title: restored ? `${name} was restored from a backup, by itself` : `${name}: a decision is needed`,
+    message: `incident ${row}: ${message}`,
+    advice: `${explain} Nothing rewrites this database and no backup is deleted until \`debuggle-maintenance ack ${name}\`.`,
+    since,
+  };
 }
 
 /** A job that did not end well, of a database or (null) of a run as a whole. */

@@ -88,12 +88,9 @@ export function databaseRecords(
       operations: operationsOf(history, name, scheduled, new Set(problems.map(({ job }) => job))),
       intact: damagedSince === undefined ? (lastFoundSound === undefined ? null : true) : false,
       damagedSince: damagedSince ?? null,
-      incident:
-        incident === undefined
-          ? null
-          : { runId: incident.runId, row: incident.row, since: incident.at, message: incident.message },
+      incident: incidentOf(history, name),
       lastRestore: lastRestore(history, name, acknowledgedAt),
-      restoredAt: restoredAt(history, name),
+      restoredAt: history.lastRestored(name) ?? null,
       samples,
       lastWriterStallMs: lastStall(history, name),
     },
@@ -143,19 +140,23 @@ function operationsOf(
   });
 }
 
+/** What opened it is the decision that was recorded at the same moment. */
+function incidentOf(history: History, name: string): DatabaseView['incident'] {
+  const incident = history.openIncident(name);
+  if (incident === undefined) return null;
+  const { runId, row, at, message } = incident;
+  const restored = history
+    .guardedRuns(runId)
+    .flatMap(({ database, decisions }) => (database === name ? decisions : []))
+    .some((decision) => decision.at.getTime() === at.getTime() && decision.outcome === 'restored');
+  return { runId, row, since: at, message, restored };
+}
+
 /** When the database itself was last restored, and what then became of it; null: never, or somebody has acknowledged it since. */
 function lastRestore(history: History, name: string, acknowledgedAt: Date | undefined): DatabaseView['lastRestore'] {
   const last = history.lastJob(name, 'restore');
   if (last === undefined || (acknowledgedAt !== undefined && acknowledgedAt > last.at)) return null;
   return { at: last.at, outcome: last.outcome, summary: last.error?.message ?? last.summary };
-}
-
-/** By the guard or by hand. */
-function restoredAt(history: History, name: string): Date | null {
-  const byHand = history.lastJob(name, 'restore');
-  const times = [history.lastAutomaticRestore(name), byHand?.outcome === 'restored' ? byHand.at : undefined];
-  const known = times.flatMap((time) => (time === undefined ? [] : [time.getTime()]));
-  return known.length === 0 ? null : new Date(Math.max(...known));
 }
 
 /** Of whichever is newer: how long writers waited for the newest full VACUUM, or at most for a step of an incremental one or an index. */

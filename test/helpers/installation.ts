@@ -218,7 +218,10 @@ export function jobOf(result: ProgramResult, kind: string, database = 'logs'): J
 
 const contractStatus = z.looseObject({
   databases: z.array(
-    z.looseObject({ database: z.string(), problems: z.array(z.looseObject({ job: z.string(), message: z.string() })) }),
+    z.looseObject({
+      database: z.string(),
+      problems: z.array(z.looseObject({ job: z.string().nullable(), message: z.string() })),
+    }),
   ),
 });
 

@@ -13,6 +13,9 @@ const longest = [
   'engine/engine',
   'daemon/command-line',
   'daemon/kill',
+  'deploy/prometheus',
+  'daemon/http',
+  'browser/status-page',
   'daemon/restore-in-place',
   'schedule/run',
   'daemon/bad-databases',
@@ -21,6 +24,8 @@ const longest = [
   'daemon/restore-kill',
   'daemon/verify',
   'guard/guarded-run',
+  'deploy/rules',
+  'daemon/notifications',
 ];
 
 export class LongestFirst extends BaseSequencer {

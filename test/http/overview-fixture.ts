@@ -270,6 +270,7 @@ export const troubled = overview({
         row: 'damaged, newer rows than the backup',
         since: ago(9 * hour),
         message: 'damage in orders; a restore would lose the rows of 7 hours.',
+        restored: false,
       },
       retentionWaits: 'the database is damaged, and every backup may be needed',
       backups: backups('orders', 9).map((one, n) =>

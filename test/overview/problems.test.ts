@@ -30,7 +30,7 @@ test.each<[string, Parameters<typeof records>, Partial<Problem>]>([
   [
     'an incident, which says what its held job would say again',
     [
-      { incident: { runId: 'run1', row: 'R12', since: noon, message: 'damaged, held' } },
+      { incident: { runId: 'run1', row: 'R12', since: noon, message: 'damaged, held', restored: false } },
       { problems: [{ ...open, job: 'vacuum', outcome: 'held', code: null }] },
     ],
     {
@@ -42,9 +42,9 @@ test.each<[string, Parameters<typeof records>, Partial<Problem>]>([
     },
   ],
   [
-    'a restore that nobody has acknowledged',
-    [{ lastRestore: { at: noon, outcome: 'restored', summary: 'put back' } }],
-    { key: 'logs/restored', kind: 'restore', severity: 'critical', message: 'put back' },
+    'a restore by itself that nobody has acknowledged',
+    [{ incident: { runId: 'run1', row: 'R8', since: noon, message: 'restored, and sound', restored: true } }],
+    { key: 'logs/incident', kind: 'restore', severity: 'critical', message: 'incident R8: restored, and sound' },
   ],
   [
     'an old backup',
@@ -89,6 +89,10 @@ test('a database that no schedule backs up has no old backup', () => {
 
 test('a large database is a warning of its own verdict and nobody is woken for it', () => {
   expect(problemsOf({}, { evidence: { ...(records().evidence ?? never()), sizeBytes: 50e9 } })).toEqual([]);
+});
+
+test('a restore that somebody has asked for is none: they know', () => {
+  expect(problemsOf({ lastRestore: { at: noon, outcome: 'restored', summary: 'put back' } })).toEqual([]);
 });
 
 test('an overdue schedule is one, since its run was due', () => {
