@@ -14,6 +14,8 @@ export interface CallOptions {
 }
 
 export interface Session {
+  /** A child that uses more memory than this is ended. */
+  readonly memoryBytes: number;
   /** @throws JobError */
   call<Name extends OperationName>(
     operation: Name,
@@ -103,6 +105,7 @@ export class Engine {
       (child) => this.#giveBack(child),
       signal,
       this.limits.shortOperationMs ?? shortOperationMs,
+      this.limits.memoryBytes,
     );
   }
 
@@ -203,6 +206,7 @@ class ChildSession implements Session {
     private readonly giveBack: (child: Child) => void,
     private readonly signal: AbortSignal | undefined,
     private readonly shortOperationMs: number,
+    readonly memoryBytes: number,
   ) {}
 
   async call<Name extends OperationName>(

@@ -164,9 +164,15 @@ async function work(context: Context, session: Session, site: RewriteSite, todo:
     : await stepwise(context, session, site);
 }
 
+/** The new database may take this part of the memory a child may use; its page cache and what Node.js has need the rest. */
+const memoryShare = 4;
+
 async function inOneGo(context: Context, session: Session, site: RewriteSite, toIncremental: boolean): Promise<Done> {
   const timeoutMs = Math.max(shortestDeadlineMs, patienceFactor * context.options.max_writer_stall);
-  const vacuumed = await patiently(context, () => session.call('vacuum', { site, toIncremental }, { timeoutMs }));
+  const tempMemoryBytes = session.memoryBytes / memoryShare;
+  const vacuumed = await patiently(context, () =>
+    session.call('vacuum', { site, toIncremental, tempMemoryBytes }, { timeoutMs }),
+  );
   const { pageSize, pagesBefore, pagesAfter, stallMs, checkpoint } = vacuumed;
   const reclaimedBytes = (pagesBefore - pagesAfter) * pageSize;
   const later = checkpoint.complete

@@ -21,7 +21,7 @@ export interface Identity {
 /** How long a statement waits for another process's lock, in milliseconds. */
 const busyTimeoutMs = 5000;
 /** The largest that SQLite maps. Only for copies: a live file that somebody truncates would end this process (SIGBUS). */
-const wholeFileMapped = 2_147_418_112;
+export const wholeFileMapped = 2_147_418_112;
 
 /**
  * A read-only connection to a live database. Rolls a hot journal back first (with a short read-write connection) when there is one:

@@ -57,22 +57,24 @@ const soundOf = (file: string): unknown[] => ask(file, 'PRAGMA integrity_check')
 const sizeOf = (file: string): number => fs.statSync(file, { throwIfNoEntry: false })?.size ?? 0;
 
 describe('a full VACUUM', () => {
-  test.each<[Mode, number, string]>([
-    ['wal', 4096, 'NONE'],
-    ['wal', 512, 'INCREMENTAL'],
-    ['wal', 65_536, 'NONE'],
-    ['delete', 4096, 'NONE'],
-    ['delete', 1024, 'INCREMENTAL'],
-    ['delete', 4096, 'FULL'],
+  test.each<[Mode, number, string, built: 'in memory' | 'in a file']>([
+    ['wal', 4096, 'NONE', 'in a file'],
+    ['wal', 4096, 'NONE', 'in memory'],
+    ['wal', 512, 'INCREMENTAL', 'in a file'],
+    ['wal', 65_536, 'NONE', 'in memory'],
+    ['delete', 4096, 'NONE', 'in a file'],
+    ['delete', 1024, 'INCREMENTAL', 'in memory'],
+    ['delete', 4096, 'FULL', 'in a file'],
   ])(
-    'in %s mode with pages of %d and auto_vacuum %s keeps every row and leaves no free page',
-    async (mode, pageSize, autoVacuum) => {
+    'in %s mode with pages of %d and auto_vacuum %s, built %s, keeps every row and leaves no free page',
+    async (mode, pageSize, autoVacuum, built) => {
       const file = workspace().path('logs.db');
       withHoles(file, { mode, pageSize, autoVacuum, count: 1000 });
       const before = { content: contentOf(file), size: sizeOf(file) };
       const { session, site, dataVersion } = await opened(file);
       const version = await dataVersion();
-      const done = await session.call('vacuum', { site, toIncremental: false });
+      const tempMemoryBytes = built === 'in memory' ? 1e9 : 0;
+      const done = await session.call('vacuum', { site, toIncremental: false, tempMemoryBytes });
       expect(done).toMatchObject({
         pageSize,
         pagesBefore: before.size / pageSize,
@@ -92,7 +94,7 @@ describe('a full VACUUM', () => {
     const file = workspace().path('logs.db');
     withHoles(file, { count: 1000 });
     const { session, site } = await opened(file);
-    await session.call('vacuum', { site, toIncremental: true });
+    await session.call('vacuum', { site, toIncremental: true, tempMemoryBytes: 0 });
     await session.call('closeMonitor', undefined);
     expect(ask(file, 'PRAGMA auto_vacuum')).toEqual([2]);
     expect(ask(file, 'PRAGMA journal_mode')).toEqual(['wal']);
@@ -105,12 +107,12 @@ describe('a full VACUUM', () => {
     const application = new Database(file);
     application.prepare('SELECT count(*) FROM t').get();
     const { session, site } = await opened(file);
-    expect((await session.call('vacuum', { site, toIncremental: false })).checkpoint).toEqual({
+    expect((await session.call('vacuum', { site, toIncremental: false, tempMemoryBytes: 0 })).checkpoint).toEqual({
       mode: 'passive',
       complete: true,
     });
     application.close();
-    expect((await session.call('vacuum', { site, toIncremental: false })).checkpoint).toEqual({
+    expect((await session.call('vacuum', { site, toIncremental: false, tempMemoryBytes: 0 })).checkpoint).toEqual({
       mode: 'truncate',
       complete: true,
     });
@@ -141,11 +143,14 @@ describe('a full VACUUM', () => {
     await watching.call('openMonitor', { path: file, identity, access: 'read' });
     await session.call('openMonitor', { path: file, identity, access: 'write' });
     const site = { on: 'monitor', path: file, ...identity, mayTruncate: true } as const;
-    expect((await session.call('vacuum', { site, toIncremental: false })).checkpoint.mode).toBe('truncate');
-    const withLitestream = { ...site, mayTruncate: false };
-    expect((await session.call('vacuum', { site: withLitestream, toIncremental: false })).checkpoint.mode).toBe(
-      'passive',
+    expect((await session.call('vacuum', { site, toIncremental: false, tempMemoryBytes: 0 })).checkpoint.mode).toBe(
+      'truncate',
     );
+    const withLitestream = { ...site, mayTruncate: false };
+    expect(
+      (await session.call('vacuum', { site: withLitestream, toIncremental: false, tempMemoryBytes: 0 })).checkpoint
+        .mode,
+    ).toBe('passive');
   });
 
   test.each<Mode>(['wal', 'delete'])(
@@ -157,7 +162,7 @@ describe('a full VACUUM', () => {
       change(file, 'DELETE FROM logs WHERE rowid % 3 = 0');
       const writer = await startWriter({ path: file, ackFile: ws.path('acks'), busyTimeoutMs: 20_000 });
       const { session, site } = await opened(file);
-      const done = await session.call('vacuum', { site, toIncremental: false });
+      const done = await session.call('vacuum', { site, toIncremental: false, tempMemoryBytes: 0 });
       expect(done.pagesAfter).toBeLessThan(done.pagesBefore);
       const { errors, commits } = await writer.stop();
       await session.call('closeMonitor', undefined);
@@ -175,7 +180,11 @@ describe('a full VACUUM', () => {
     const content = contentOf(file);
     const engine = new Engine({ memoryBytes: 1e9 });
     onTestFinished(() => engine.close());
-    const done = await engine.call('vacuum', { site: { on: 'copy', path: file }, toIncremental: false });
+    const done = await engine.call('vacuum', {
+      site: { on: 'copy', path: file },
+      toIncremental: false,
+      tempMemoryBytes: 0,
+    });
     expect(done.pagesAfter).toBeLessThan(done.pagesBefore);
     expect(contentOf(file)).toBe(content);
     expect(fs.readdirSync(ws.directory)).toEqual(['copy.db']);
@@ -195,7 +204,7 @@ describe('on a full disk', () => {
         if (!inLog) fs.writeFileSync(path.join(directory, 'filler'), Buffer.alloc(24e6));
         const writer = await startWriter({ path: file, rate: 20, ackFile: ws.path('acks'), busyTimeoutMs: 20_000 });
         const { session, site } = await opened(file, { temp: inLog ? ws.directory : directory });
-        const error = await errorOf(() => session.call('vacuum', { site, toIncremental: false }));
+        const error = await errorOf(() => session.call('vacuum', { site, toIncremental: false, tempMemoryBytes: 0 }));
         expect(error).toMatchObject({ code: 'full' });
         const acks = (): number => sizeOf(ws.path('acks'));
         const before = acks();
@@ -218,7 +227,7 @@ describe('on a full disk', () => {
       const application = new Database(file);
       application.prepare('SELECT count(*) FROM logs').get();
       const { session, site } = await opened(file, { temp: workspace().directory });
-      const error = await errorOf(() => session.call('vacuum', { site, toIncremental: false }));
+      const error = await errorOf(() => session.call('vacuum', { site, toIncremental: false, tempMemoryBytes: 0 }));
       application.close();
       expect(error).toMatchObject({ code: 'full' });
       expect(sizeOf(`${file}-wal`)).toBe(0);
@@ -243,7 +252,7 @@ describe('SIGKILL', () => {
       const writer = await startWriter({ path: file, ackFile: ws.path('acks'), busyTimeoutMs: 20_000 });
       const kill = new AbortController();
       const { session, site } = await opened(file, { signal: kill.signal });
-      const vacuuming = errorOf(() => session.call('vacuum', { site, toIncremental: false }));
+      const vacuuming = errorOf(() => session.call('vacuum', { site, toIncremental: false, tempMemoryBytes: 0 }));
       // The writer's own transactions are far smaller.
       const written = mode === 'wal' ? `${file}-wal` : `${file}-journal`;
       await until('it is under way', () => sizeOf(written) > 10e6 * part);

@@ -12,7 +12,7 @@ import { errorCodeOf } from '../../errors.js';
 import { type HeldFile, strangersUse } from '../../files/holders.js';
 import { type Checkpoint, checkpoint } from '../checkpoint.js';
 import { monitorConnection } from '../monitor.js';
-import { type Connection, openCopyForRehearsal } from '../open.js';
+import { type Connection, openCopyForRehearsal, wholeFileMapped } from '../open.js';
 import { toDatabaseError } from '../result-codes.js';
 import { numberPragma } from '../schema.js';
 
@@ -34,8 +34,15 @@ export interface Vacuumed {
   readonly checkpoint: Checkpoint;
 }
 
+export interface VacuumRequest {
+  readonly site: RewriteSite;
+  readonly toIncremental: boolean;
+  /** How much memory the new database may take while it is built; a larger one is built in a temporary file. */
+  readonly tempMemoryBytes: number;
+}
+
 /** @throws JobError as SQLite's code says; the database is as it was then */
-export function vacuum({ site, toIncremental }: { site: RewriteSite; toIncremental: boolean }): Vacuumed {
+export function vacuum({ site, toIncremental, tempMemoryBytes }: VacuumRequest): Vacuumed {
   return onSite(site, `cannot vacuum ${site.path}`, (connection) => {
     const pagesBefore = numberPragma(connection, 'page_count');
     // What others have committed goes into the database first: the log starts anew, and on a full disk nothing in it has to grow the file.
@@ -43,7 +50,7 @@ export function vacuum({ site, toIncremental }: { site: RewriteSite; toIncrement
     if (toIncremental) connection.pragma('auto_vacuum = INCREMENTAL');
     const started = performance.now();
     try {
-      connection.exec('VACUUM');
+      quickly(connection, tempMemoryBytes, () => connection.exec('VACUUM'));
     } catch (error) {
       afterFailure(connection, site, error);
       throw error;
@@ -57,6 +64,24 @@ export function vacuum({ site, toIncremental }: { site: RewriteSite; toIncrement
       checkpoint: checkpoint(connection, mayTruncateNow(site) ? 'truncate' : 'passive'),
     };
   });
+}
+
+/**
+ * What is read is mapped, and what is built stays in memory where it fits: 210 MB took 0.49 s of processor time instead of 0.79 s, all of which
+ * writers wait. A page that the disk cannot deliver then ends this process with SIGBUS instead of an error: what a crash leaves.
+ * https://www.sqlite.org/mmap.html
+ */
+function quickly(connection: Connection, tempMemoryBytes: number, work: () => void): void {
+  const usedPages = numberPragma(connection, 'page_count') - numberPragma(connection, 'freelist_count');
+  const fits = usedPages * numberPragma(connection, 'page_size') <= tempMemoryBytes;
+  connection.pragma(`mmap_size = ${wholeFileMapped}`);
+  connection.pragma(`temp_store = ${fits ? 'MEMORY' : 'FILE'}`);
+  try {
+    work();
+  } finally {
+    connection.pragma('temp_store = FILE');
+    connection.pragma('mmap_size = 0');
+  }
 }
 
 /** The connection a rewrite works on; a copy's is closed afterwards. Errors come out as ours. */
