@@ -147,8 +147,8 @@ export function scheduleProblems(schedules: readonly ScheduleView[], now: Date):
     }));
 }
 
-/** The order in which somebody should read them. */
+/** The order in which somebody should read them: what is critical, of that damage, and what stands open longest. */
 export function worstFirst(problems: readonly Problem[]): readonly Problem[] {
-  const rank = ({ severity }: Problem): number => (severity === 'critical' ? 0 : 1);
+  const rank = ({ severity, kind }: Problem): number => (severity === 'critical' ? 0 : 2) + (kind === 'damage' ? 0 : 1);
   return [...problems].sort((one, other) => rank(one) - rank(other) || one.since.getTime() - other.since.getTime());
 }

@@ -101,10 +101,16 @@ test('an overdue schedule is one, since its run was due', () => {
   ]);
 });
 
-test('the worst comes first, and of equals the longest standing', () => {
-  const problem = (key: string, severity: Problem['severity'], hours: number): Problem => ({
+test('the worst comes first, damage before all else that is critical, and of equals the longest standing', () => {
+  const problem = (
+    key: string,
+    severity: Problem['severity'],
+    hours: number,
+    kind: Problem['kind'] = 'failure',
+  ): Problem => ({
     ...(problemsOf({}, { problems: [open] })[0] ?? never()),
     key,
+    kind,
     severity,
     since: hoursBefore(hours),
   });
@@ -113,8 +119,9 @@ test('the worst comes first, and of equals the longest standing', () => {
     problem('old warning', 'warning', 9),
     problem('young', 'critical', 1),
     problem('old', 'critical', 2),
+    problem('damage', 'critical', 0, 'damage'),
   ]);
-  expect(sorted.map(({ key }) => key)).toEqual(['old', 'young', 'old warning', 'young warning']);
+  expect(sorted.map(({ key }) => key)).toEqual(['damage', 'old', 'young', 'old warning', 'young warning']);
 });
 
 function never(): never {
