@@ -14,7 +14,7 @@ import { icon } from '../html/tone.js';
 import type { DatabaseView, Overview } from '../overview/overview.js';
 import { anchorOf } from './status-page/anchor.js';
 import { databaseCard } from './status-page/database.js';
-import { databasesTable, needsSomebody, worstFirst } from './status-page/databases.js';
+import { databasesTable, failingIn, needsSomebody, worstFirst } from './status-page/databases.js';
 import { linkTo, type StatusPageChoice } from './status-page/links.js';
 import { problemsPart } from './status-page/problems.js';
 import { runningPart } from './status-page/running.js';
@@ -110,7 +110,7 @@ function withoutDatabase({ refreshSeconds }: StatusPageChoice): StatusPageChoice
 }
 
 function worthShowing(database: DatabaseView): boolean {
-  return database.status !== 'healthy' || needsSomebody(database);
+  return database.status !== 'healthy' || needsSomebody(database) || failingIn(database) !== null;
 }
 
 function oneDatabase(overview: Overview, choice: StatusPageChoice, wanted: string): Html {

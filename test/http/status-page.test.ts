@@ -142,6 +142,14 @@ describe('the whole in one line:', () => {
   });
 });
 
+test('a database is not called healthy while a job of it fails, whatever was measured before', () => {
+  const failing = database('b').operations.map((one) => ({ ...one, failing: one.operation === 'backup' }));
+  const shown = statusPage(overview({ databases: [database('a'), database('b', { operations: failing })] }));
+  expect(shown).toContain('</svg>backup fails</span>');
+  expect(shown.match(/<\/svg>healthy</g)).toHaveLength(1);
+  expect(shown.indexOf('id="db-b"')).toBeLessThan(shown.indexOf('id="db-a"'));
+});
+
 describe('what it shows', () => {
   const page = statusPage(troubled);
 

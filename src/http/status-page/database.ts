@@ -7,7 +7,7 @@ import type { DatabaseView } from '../../overview/overview.js';
 import { formatBytes, formatDuration } from '../../units.js';
 import { anchorOf } from './anchor.js';
 import { backupsPart } from './backups.js';
-import { untilFull } from './databases.js';
+import { failingIn, untilFull } from './databases.js';
 import { operationsPart } from './operations.js';
 import { proof } from './proof.js';
 
@@ -43,11 +43,15 @@ ${
 </section>`;
 }
 
-function badges({ incident, intact, status }: DatabaseView): readonly Html[] {
+function badges(database: DatabaseView): readonly Html[] {
+  const { incident, intact, status } = database;
+  const failing = failingIn(database);
   return [
     ...(incident === null ? [] : [badge('bad', 'needs a decision')]),
     ...(intact === false ? [badge('bad', 'damaged')] : []),
-    badge(toneOfStatus(status), status),
+    ...(failing === null ? [] : [badge('bad', failing)]),
+    // The verdict of a measurement, which may be older than what fails.
+    ...(failing !== null && status === 'healthy' ? [] : [badge(toneOfStatus(status), status)]),
   ];
 }
 

@@ -14,13 +14,23 @@ const order: readonly HealthStatus[] = ['unhealthy', 'warning', 'degraded', 'hea
 
 /** Those to look at first; otherwise in the order of the configuration. */
 export function worstFirst(databases: readonly DatabaseView[]): readonly DatabaseView[] {
-  const rank = (database: DatabaseView): number => (needsSomebody(database) ? -1 : order.indexOf(database.status));
+  const rank = (database: DatabaseView): number => {
+    if (needsSomebody(database)) return -1;
+    return failingIn(database) === null ? order.indexOf(database.status) : 0;
+  };
   return databases.toSorted((a, b) => rank(a) - rank(b));
 }
 
 /** Damaged, or waiting for a decision. */
 export function needsSomebody({ intact, incident }: DatabaseView): boolean {
   return intact === false || incident !== null;
+}
+
+/** What a measurement from before it failed does not know: `backup fails`, `2 jobs fail`; null: every job ended well. */
+export function failingIn({ operations }: DatabaseView): string | null {
+  const failing = operations.filter((one) => one.failing).map(({ operation }) => operation);
+  if (failing.length > 1) return `${failing.length} jobs fail`;
+  return failing.length === 1 ? `${failing.join('')} fails` : null;
 }
 
 /** The verdict on a database in a word. */
@@ -45,7 +55,7 @@ ${table({
   caption: html`${counted(databases.length, 'database')}, those to look at first`,
   columns: [
     { title: 'Database', cell: (database) => html`<a href="${link(database.name)}">${name(database.name)}</a>` },
-    { title: 'Verdict', cell: (database) => toned(toneOn(database), verdictOn(database)) },
+    { title: 'Verdict', cell: verdictCell },
     {
       title: 'Size',
       kind: 'spare number',
@@ -64,6 +74,14 @@ ${table({
 })}
 ${left === 0 ? null : html`<p>And ${left} more. <code>debuggle-maintenance status</code> lists them all.</p>`}
 </div>`;
+}
+
+/** Nobody is told that all is well with a database whose backup fails. */
+function verdictCell(database: DatabaseView): Html {
+  const failing = failingIn(database);
+  return failing !== null && database.status === 'healthy' && !needsSomebody(database)
+    ? toned('bad', failing)
+    : toned(toneOn(database), verdictOn(database));
 }
 
 function ago(at: Date | null, now: Date): Html {

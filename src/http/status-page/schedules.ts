@@ -36,5 +36,6 @@ ${chart === null ? null : html`<figure>\n<figcaption>${counted(recentRuns.length
 function punctuality({ lastRun, secondsOverdue }: ScheduleView): Html {
   if (secondsOverdue > 0) return badge('bad', `overdue by ${formatDuration(secondsOverdue * 1000)}`);
   if (lastRun === null) return badge('soft', 'never ran');
-  return badge('good', 'on time');
+  // A green label over a run that failed would be read first.
+  return badge(toneOf(lastRun.outcome) === 'good' ? 'good' : 'soft', 'on time');
 }
