@@ -103,12 +103,18 @@ function failure(error: unknown, attempt: Attempt): DeliveryError {
   if (code === 'ETLS' || /certificate|self-signed/i.test(said))
     return new DeliveryError(`no secure connection: ${cut(plain(said), 120)}`, { cause: error });
   const answer = answerIn(error);
-  if (answer === undefined) return new DeliveryError(whyNot(error, attempt), { cause: error });
+  if (answer === undefined) return new DeliveryError(whyNot(reasonOf(error), attempt), { cause: error });
   return new DeliveryError(`answered ${cut(plain(answer.words), 200)}`, {
     status: answer.status,
     isRefusal: answer.status >= 550 && code !== 'EAUTH',
     cause: error,
   });
+}
+
+/** nodemailer says ESOCKET or EDNS of everything; what the system said stands beside it. */
+function reasonOf(error: unknown): unknown {
+  const isKnown = error instanceof Error && 'originalCode' in error && typeof error.originalCode === 'string';
+  return isKnown ? { code: error.originalCode } : error;
 }
 
 function answerIn(error: unknown): { readonly status: number; readonly words: string } | undefined {

@@ -19,8 +19,15 @@ export function textOf(message: ProblemMessage): string {
     ...(flapping && !isOver
       ? ['It keeps coming and going: no more of it is told until it has stayed away for an hour.']
       : []),
-    isOver ? `Open from ${since} to ${at}, on ${plain(host)}.` : `Since ${since}, on ${plain(host)}.`,
+    isOver
+      ? `Open from ${toTheMinute(since)} to ${toTheMinute(at)}, on ${plain(host)}.`
+      : `Since ${toTheMinute(since)}, on ${plain(host)}.`,
   ].join('\n');
+}
+
+/** `2026-11-23 02:00 UTC`, of an ISO time: read on a telephone. */
+function toTheMinute(time: string): string {
+  return `${time.slice(0, 16).replace('T', ' ')} UTC`;
 }
 
 function lines(text: string): string[] {

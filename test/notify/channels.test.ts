@@ -102,10 +102,10 @@ describe('slack', () => {
     await send(channel(receiver.url), itsRecovery);
     expect(receiver.documents()).toEqual([
       {
-        text: ':rotating_light: *[critical] logs: backup fails*\ncannot back up logs: 1.2 GB free, 3.0 GB needed\nFree some space.\nSince 2026-11-23T12:00:00.000Z, on db1.',
+        text: ':rotating_light: *[critical] logs: backup fails*\ncannot back up logs: 1.2 GB free, 3.0 GB needed\nFree some space.\nSince 2026-11-23 12:00 UTC, on db1.',
       },
       {
-        text: ':white_check_mark: *[recovered] logs: backup fails*\nIt is over.\nOpen from 2026-11-23T12:00:00.000Z to 2026-11-23T13:00:00.000Z, on db1.',
+        text: ':white_check_mark: *[recovered] logs: backup fails*\nIt is over.\nOpen from 2026-11-23 12:00 UTC to 2026-11-23 13:00 UTC, on db1.',
       },
     ]);
   });
@@ -177,7 +177,7 @@ describe('opsgenie', () => {
         message: 'logs: backup fails',
         alias: 'db1/logs/backup',
         description:
-          'cannot back up logs: 1.2 GB free, 3.0 GB needed\nFree some space.\nSince 2026-11-23T12:00:00.000Z, on db1.',
+          'cannot back up logs: 1.2 GB free, 3.0 GB needed\nFree some space.\nSince 2026-11-23 12:00 UTC, on db1.',
         priority: 'P1',
         source: 'db1',
         tags: ['failure'],
@@ -186,7 +186,7 @@ describe('opsgenie', () => {
       },
       {
         source: 'db1',
-        note: 'It is over.\nOpen from 2026-11-23T12:00:00.000Z to 2026-11-23T13:00:00.000Z, on db1.',
+        note: 'It is over.\nOpen from 2026-11-23 12:00 UTC to 2026-11-23 13:00 UTC, on db1.',
       },
     ]);
   });
@@ -217,8 +217,7 @@ describe('ntfy', () => {
     expect(receiver.documents()[0]).toEqual({
       topic: 'db-alerts',
       title: '[critical] logs: backup fails',
-      message:
-        'cannot back up logs: 1.2 GB free, 3.0 GB needed\nFree some space.\nSince 2026-11-23T12:00:00.000Z, on db1.',
+      message: 'cannot back up logs: 1.2 GB free, 3.0 GB needed\nFree some space.\nSince 2026-11-23 12:00 UTC, on db1.',
       priority: 5,
       tags: ['rotating_light', 'failure', 'sqlite'],
     });
@@ -312,6 +311,11 @@ describe('email', () => {
   const channel = (port: number, more = 'tls: none'): string =>
     `{ email: { host: 127.0.0.1, port: ${port}, from: db@example.com, to: [ops@example.com, dba@example.com], ${more} } }`;
 
+  test('says why a mail server cannot be reached, in the words of the system', async () => {
+    const absent = await failure(channel(await freePort()), aProblem);
+    expect(absent.message).toBe('could not be reached (ECONNREFUSED)');
+  });
+
   test('sends to all recipients, after a login; problem and recovery are one thread', async () => {
     const { mails, port } = await mailServer();
     await send(channel(port, 'tls: none, user: me, password: pa55word'), aProblem);
@@ -324,7 +328,7 @@ describe('email', () => {
     expect(first).toMatch(/^Subject: \[critical\] logs: backup fails$/m);
     expect(first).toMatch(/^Auto-Submitted: auto-generated$/m);
     expect(first.slice(first.indexOf('\n\n') + 2)).toBe(
-      'logs: backup fails\n\ncannot back up logs: 1.2 GB free, 3.0 GB needed\nFree some space.\nSince 2026-11-23T12:00:00.000Z, on db1.\n',
+      'logs: backup fails\n\ncannot back up logs: 1.2 GB free, 3.0 GB needed\nFree some space.\nSince 2026-11-23 12:00 UTC, on db1.\n',
     );
     const id = /^Message-ID: (\S+)$/im.exec(first)?.[1];
     expect(/^In-Reply-To: (\S+)$/im.exec(second)?.[1]).toBe(id);
