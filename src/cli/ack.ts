@@ -13,7 +13,7 @@ export async function ack(options: GlobalOptions, name: string): Promise<number>
       const recorded = parts.history.acknowledge(target.name, new Date(), directoriesOf(target));
       if (!recorded.ok) throw recorded.error;
       print(
-        `${target.name}: acknowledged${open.length === 0 && incident === undefined ? '; nothing stood open but marks' : ''}`,
+        `${target.name}: acknowledged${open.length === 0 && incident === undefined ? '; no failed job and no decision stood open' : ''}`,
         ...(incident === undefined ? [] : [`  incident ${incident.row}: ${incident.message}`]),
         ...open.map((problem) => `  ${problem.job}: ${problem.message}`),
       );

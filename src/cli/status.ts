@@ -92,14 +92,18 @@ function databaseDocument(view: DatabaseView, at: Date): object {
 
 function printStatus({ at, schedules, databases, problems }: Overview): void {
   const counted = `${problems.length} open problem${problems.length === 1 ? '' : 's'}:`;
-  print(problems.length === 0 ? 'no open problems' : counted, ...problems.flatMap(problemLines), '');
+  const ago = (time: Date): string => `${formatDuration(Math.max(0, at.getTime() - time.getTime()))} ago`;
+  print(
+    problems.length === 0 ? 'no open problems' : counted,
+    ...problems.flatMap((problem) => problemLines(problem, ago)),
+    '',
+  );
   const restored = databases.flatMap(({ name, lastRestore }) =>
     lastRestore?.outcome === 'restored'
       ? [`${name} was restored in place at ${lastRestore.at.toISOString()}: ${lastRestore.summary}`]
       : [],
   );
   if (restored.length > 0) print(...restored.map(plain), '');
-  const ago = (time: Date): string => `${formatDuration(Math.max(0, at.getTime() - time.getTime()))} ago`;
   print(
     ...table(
       ['database', 'size', 'last good backup', 'last proven restore'],
@@ -125,7 +129,7 @@ function printStatus({ at, schedules, databases, problems }: Overview): void {
   );
 }
 
-function problemLines({ title, message, advice, since }: Problem): string[] {
-  const lines = [`  ${plain(title)}: ${plain(message)} (since ${since.toISOString()})`];
+function problemLines({ severity, title, message, advice, since }: Problem, ago: (time: Date) => string): string[] {
+  const lines = [`  [${severity}] ${plain(title)}: ${plain(message)} (${ago(since)}, ${since.toISOString()})`];
   return advice === '' ? lines : [...lines, `    ${plain(advice)}`];
 }
