@@ -141,7 +141,7 @@ export function scheduleProblems(schedules: readonly ScheduleView[], now: Date):
       job: null,
       schedule: name,
       title: `schedule ${name} is overdue`,
-      message: `No run of it has succeeded since ${formatDuration(secondsOverdue * 1000)}${lastRun === null ? '' : `; the last one ended as ${lastRun.outcome}`}.`,
+      message: `No run of it has succeeded for ${formatDuration(secondsOverdue * 1000)}${lastRun === null ? '' : `; the last one ended as ${lastRun.outcome}`}.`,
       advice: `See why: \`debuggle-maintenance status\`; by hand: \`debuggle-maintenance --run-now ${name}\`.`,
       since: new Date(now.getTime() - secondsOverdue * 1000),
     }));
