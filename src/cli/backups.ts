@@ -5,6 +5,7 @@ import { goodBackups } from '../jobs/good-backups.js';
 import type { Listed } from '../jobs/targets.js';
 import type { BackupView, DatabaseView } from '../overview/overview.js';
 import { Watch } from '../overview/watch.js';
+import { plain } from '../plain.js';
 import { counted, formatBytes } from '../units.js';
 import { backupsOf, chosenTargets, type GlobalOptions, openForReadingOnly, type Parts, readConfig } from './open.js';
 import { print, printJson, table } from './terminal.js';
@@ -18,9 +19,15 @@ export async function backups(options: GlobalOptions): Promise<number> {
     await watch.refresh();
     const { databases, problems } = watch.overview();
     const unlisted = problems.find(({ key, database }) => key === `${database}/list` || key === `${database}/backups`);
-    if (unlisted !== undefined) throw new JobError('io', unlisted.message);
-    if (options.json === true) printJson(databases.map(asDocument));
-    else for (const database of databases) printCatalogue(database);
+    const failure = unlisted === undefined ? undefined : new JobError('io', unlisted.message);
+    if (options.json === true) {
+      if (failure !== undefined) throw failure;
+      printJson(databases.map(asDocument));
+      return 0;
+    }
+    // Those of the others are wanted most when one disk is gone.
+    for (const database of databases) printCatalogue(database);
+    if (failure !== undefined) throw failure;
     return 0;
   } finally {
     await parts.close();
@@ -47,7 +54,11 @@ function asDocument({ name, backupDirectory, retentionWaits, backups: found }: D
   };
 }
 
-function printCatalogue({ name, backupDirectory, retentionWaits, backups: found }: DatabaseView): void {
+function printCatalogue({ name, backupDirectory, backupsError, retentionWaits, backups: found }: DatabaseView): void {
+  if (backupsError !== null) {
+    print(`${name}: its backups cannot be listed: ${plain(backupsError)}`);
+    return;
+  }
   print(`${name}: ${counted(found.length, 'backup')} in ${backupDirectory}`);
   if (retentionWaits !== null) print(`  retention deletes nothing: ${retentionWaits}`);
   if (found.length === 0) return;

@@ -9,8 +9,9 @@ import { hostname } from 'node:os';
 import { setImmediate as turn } from 'node:timers/promises';
 import type { Config } from '../config/config.js';
 import { readBackups } from '../engine/backups.js';
-import type { Engine } from '../engine/engine.js';
+import type { Engine, Session } from '../engine/engine.js';
 import { toJobError } from '../errors.js';
+import type { Backups } from '../files/backups.js';
 import type { History } from '../history/history.js';
 import type { RunReport } from '../jobs/outcome.js';
 import { type Listed, type ListedDatabase, listTargets } from '../jobs/targets.js';
@@ -237,7 +238,7 @@ export class Watch {
         const had = this.#listings.get(target.name);
         if (had !== undefined && !changed.has(target.name) && now - had.at < listingAgeMs) continue;
         const of = { directory: target.backupDirectory, database: target.name };
-        const listing = await readBackups(session, of, { timeoutMs: listTimeoutMs }).then(
+        const listing = await this.#list(session, of).then(
           (found): Listing => ({ found }),
           (error: unknown): Listing => ({ error: toJobError(error).message }),
         );
@@ -246,6 +247,15 @@ export class Watch {
     } finally {
       await session.close();
     }
+  }
+
+  /** Nothing in a directory that was used before may be a disk that is not mounted: then nobody knows what there is. */
+  async #list(session: Session, of: { readonly directory: string; readonly database: string }): Promise<Backups> {
+    const found = await readBackups(session, of, { timeoutMs: listTimeoutMs });
+    const rememberedDevice = this.#history.deviceOf(of.directory);
+    if (found.backups.length + found.illegible.length === 0 && rememberedDevice !== undefined)
+      await session.call('claimDirectory', { path: of.directory, rememberedDevice }, { timeoutMs: listTimeoutMs });
+    return found;
   }
 }
 

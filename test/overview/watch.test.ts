@@ -122,6 +122,21 @@ test('a backup directory that cannot be read is a problem of its own, and no wor
   expect(problems.map(({ key }) => key)).toEqual(['logs/backups']);
 });
 
+test('a backup directory that was used and is gone is a problem of its own, and nobody is told that there is no backup', async () => {
+  const { site, watch, look } = watched();
+  expect((await site.run(['--run-now', 'daily'])).code).toBe(0);
+  fs.renameSync(site.backupDirectory, `${site.backupDirectory}.away`);
+  const { databases, problems } = await look();
+  expect(databases).toMatchObject([{ backupsError: expect.stringContaining('is its disk mounted') as unknown }]);
+  expect(problems.map(({ key }) => key)).toEqual(['logs/backups']);
+  expect(fs.existsSync(site.backupDirectory)).toBe(false);
+  const backups = await site.run(['backups']);
+  expect(backups).toMatchObject({ code: 1, stderr: expect.stringContaining('is its disk mounted') as unknown });
+  fs.renameSync(`${site.backupDirectory}.away`, site.backupDirectory);
+  watch.reconfigure(loadConfig(site.file, { variables: process.env }, new Date()));
+  expect((await look()).problems).toEqual([]);
+});
+
 test('what a backup directory holds is looked up again after an hour, whatever has happened', async () => {
   let now = new Date();
   const { site, watch, look } = watched({}, () => now);
