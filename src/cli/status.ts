@@ -107,10 +107,10 @@ function printStatus({ at, schedules, databases, problems }: Overview): void {
   print(
     ...table(
       ['database', 'size', 'last good backup', 'last proven restore'],
-      databases.map(({ name, sizeBytes, lastGoodBackup, lastProvenRestore }) => [
+      databases.map(({ name, sizeBytes, backupsError, lastGoodBackup, lastProvenRestore }) => [
         name,
         sizeBytes === null ? 'unknown' : formatBytes(sizeBytes),
-        lastGoodBackup === null ? 'none' : ago(lastGoodBackup.createdAt),
+        lastGoodBackup === null ? (backupsError === null ? 'none' : 'unknown') : ago(lastGoodBackup.createdAt),
         lastProvenRestore === null
           ? 'none'
           : `${ago(lastProvenRestore.at)}, took ${formatDuration(lastProvenRestore.restoreMs)}`,

@@ -150,6 +150,13 @@ test('a database is not called healthy while a job of it fails, whatever was mea
   expect(shown.indexOf('id="db-b"')).toBeLessThan(shown.indexOf('id="db-a"'));
 });
 
+test('backups that cannot be listed are not told to be none', () => {
+  const unlisted = { backups: [], lastGoodBackup: null, backupsError: 'its disk is not mounted' };
+  const shown = statusPage(overview({ databases: [database('a'), database('b', unlisted)] }));
+  expect(shown).toContain('not known');
+  expect(shown).not.toMatch(/>(none|never|No backups\.)</);
+});
+
 describe('what it shows', () => {
   const page = statusPage(troubled);
 

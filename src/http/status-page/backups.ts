@@ -16,10 +16,11 @@ export interface BackupsOptions {
 }
 
 export function backupsPart(
-  { name: database, backups, retentionWaits }: DatabaseView,
+  { name: database, backups, backupsError, retentionWaits }: DatabaseView,
   { now, most, link }: BackupsOptions,
 ): Html {
-  if (backups.length === 0) return html`<p class="small soft">No backups.</p>`;
+  if (backups.length === 0)
+    return html`<p class="small soft">${backupsError === null ? 'No backups.' : 'Its backups cannot be listed.'}</p>`;
   const shown = most === null ? backups : backups.slice(0, most);
   const unsound = backups.filter(({ sound }) => !sound).length;
   return html`<details><summary>${counted(backups.length, 'backup')}${unsound === 0 ? null : html`, <span class="bad">${unsound} not sound</span>`}</summary>

@@ -84,7 +84,7 @@ function notes(database: DatabaseView, now: Date): Html | null {
 function figures(database: DatabaseView, now: Date): Html {
   const { lastGoodBackup: backup, lastProvenRestore: restore, measured } = database;
   return html`<dl class="figures">
-<div><dt>Last good backup</dt><dd>${backup === null ? html`<span class="bad">none</span>` : html`${moment(backup.createdAt, now)}<small>${formatBytes(backup.storedBytes)}, proven by ${proof(backup.verified)}</small>`}</dd></div>
+<div><dt>Last good backup</dt><dd>${backup === null ? html`<span class="bad">${database.backupsError === null ? 'none' : 'not known'}</span>` : html`${moment(backup.createdAt, now)}<small>${formatBytes(backup.storedBytes)}, proven by ${proof(backup.verified)}</small>`}</dd></div>
 <div><dt>Last proven restore</dt><dd>${restore === null ? html`never` : html`${moment(restore.at, now)}<small>took ${formatDuration(restore.restoreMs)}</small>`}</dd></div>
 <div><dt>Size</dt><dd>${database.sizeBytes === null ? 'not known' : formatBytes(database.sizeBytes)}${growth(measured?.growthBytesPerDay ?? null)}</dd></div>
 <div><dt>Damage</dt><dd>${damageWord(database, now)}</dd></div>

@@ -61,7 +61,13 @@ ${table({
       kind: 'spare number',
       cell: ({ sizeBytes }) => (sizeBytes === null ? '–' : formatBytes(sizeBytes)),
     },
-    { title: 'Last good backup', cell: ({ lastGoodBackup }) => ago(lastGoodBackup?.createdAt ?? null, now) },
+    {
+      title: 'Last good backup',
+      cell: ({ lastGoodBackup, backupsError }) =>
+        lastGoodBackup === null && backupsError !== null
+          ? toned('bad', 'not known')
+          : ago(lastGoodBackup?.createdAt ?? null, now),
+    },
     {
       title: 'Proven restore',
       kind: 'spare',
@@ -76,10 +82,10 @@ ${left === 0 ? null : html`<p>And ${left} more. <code>debuggle-maintenance statu
 </div>`;
 }
 
-/** Nobody is told that all is well with a database whose backup fails. */
+/** Nobody is told that all is well, or nearly, with a database whose backup fails. */
 function verdictCell(database: DatabaseView): Html {
   const failing = failingIn(database);
-  return failing !== null && database.status === 'healthy' && !needsSomebody(database)
+  return failing !== null && toneOn(database) !== 'bad'
     ? toned('bad', failing)
     : toned(toneOn(database), verdictOn(database));
 }
