@@ -74,7 +74,7 @@ const httpSchema = z.strictObject({
     .min(16, { error: 'at least 16 characters are needed: a longer one cannot be guessed' })
     .optional()
     .describe(
-      'Every request must then carry it: as a bearer token, or as the password of any user. Better as { file } or { credential }.',
+      'Every request must then carry it: as a bearer token, or as the password of any user. At least 16 characters; better as { file } or { credential }.',
     ),
   hosts: z
     .array(z.string().regex(/^[A-Za-z0-9._-]+$/, { error: 'a host name without port is needed' }))
