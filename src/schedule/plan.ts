@@ -3,7 +3,7 @@ import type { Engine, Session } from '../engine/engine.js';
 import { toJobError } from '../errors.js';
 import type { JobContext, Logger, Past, Recorder } from '../jobs/job.js';
 import { type DatabaseKindName, databaseKinds, isDatabaseKind } from '../jobs/registry.js';
-import type { Listed } from '../jobs/targets.js';
+import { directoriesOf, type Listed } from '../jobs/targets.js';
 import { closedBecause } from './gate.js';
 import type { RunnableSchedule } from './run.js';
 
@@ -65,6 +65,14 @@ export async function planRun(
   return planned;
 }
 
+/** A run would refuse a directory that is gone, or on another disk than before. One that was never used is not made here. */
+async function refuseLostDirectories({ target }: Listed, session: Session, history: Past): Promise<void> {
+  for (const path of directoriesOf(target)) {
+    const rememberedDevice = history.deviceOf(path);
+    if (rememberedDevice !== undefined) await session.call('claimDirectory', { path, rememberedDevice });
+  }
+}
+
 async function planJob(
   kind: DatabaseKindName,
   {
@@ -117,6 +125,7 @@ async function planJob(
     pause: () => Promise.resolve(),
   };
   try {
+    if (databaseKinds[kind].touches !== 'nothing') await refuseLostDirectories(listed, session, history);
     switch (kind) {
       case 'backup':
         return await databaseKinds.backup.plan({ ...context, options: options.backup });

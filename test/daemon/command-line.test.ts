@@ -230,6 +230,16 @@ describe('the reading calls', () => {
     expect(contentOf(site.workspace.directory)).toEqual(before);
   });
 
+  test('a dry run says that a run would refuse a backup directory that is gone, and makes none', async () => {
+    const site = install();
+    expect((await site.run(['--run-now', 'daily'])).code).toBe(0);
+    fs.renameSync(site.backupDirectory, `${site.backupDirectory}.away`);
+    const { code, stdout } = await site.run(['--run-now', 'daily', '--dry-run']);
+    expect(code).toBe(0);
+    expect(stdout).toMatch(/backup: would fail: .* is gone/);
+    expect(fs.existsSync(site.backupDirectory)).toBe(false);
+  });
+
   test('a dry run says what each job would do, also where it would fail', async () => {
     const site = install();
     const { stdout } = await site.run(['--run-now', 'daily', '--dry-run']);
