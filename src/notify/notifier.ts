@@ -34,6 +34,8 @@ export interface ChannelCounts extends LaneCounts {
 /** What is older is no news any more. */
 const keptMs = 3 * 86_400_000;
 const closesWithinMs = 2000;
+/** What of a message is in the words of databases and programs. The rest are names of ours, by which it is found again. */
+const spoken: ReadonlySet<string> = new Set(['title', 'message', 'advice', 'log']);
 
 export class Notifier {
   readonly #outbox: Outbox;
@@ -152,12 +154,12 @@ export class Notifier {
     return { channel, event: message.event, subject, opens, payload: JSON.stringify(this.#clean(message)), createdAt };
   }
 
-  /** Messages come from databases and programs, and may repeat what they were given. */
+  /** Messages come from databases and programs, and may repeat what they were given. A name may happen to be in a secret, and stays. */
   #clean<Told extends Message | AlertState>(told: Told): Told {
     const secrets = this.#secrets;
     const entries = Object.entries(told).map(([key, value]: [string, unknown]) => [
       key,
-      typeof value === 'string' ? redacted(value, secrets) : value,
+      typeof value === 'string' && spoken.has(key) ? redacted(value, secrets) : value,
     ]);
     return { ...told, ...(Object.fromEntries(entries) as object) };
   }
