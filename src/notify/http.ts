@@ -30,11 +30,23 @@ function urlMistake(value: string): string | undefined {
   return undefined;
 }
 
-/** The whole address, and its path: either lets others in. Nothing of one that is only a host. */
+/** A piece of an address or a header that is shorter is a word, and no secret. */
+const shortestPiece = 16;
+
+/** The whole address, its path, and its long pieces, which receivers repeat: each lets others in. Nothing of one that is only a host. */
 export function secretsInUrl(text: string): string[] {
-  const { pathname, search, hash } = new URL(text);
+  const { pathname, search, hash, searchParams } = new URL(text);
   const path = `${pathname}${search}${hash}`;
-  return path === '/' ? [] : [text, path];
+  return path === '/' ? [] : [text, path, ...longOnes([...pathname.split('/'), ...searchParams.values()])];
+}
+
+/** `Bearer …` is one, and so is what comes after it: receivers repeat it alone. */
+export function secretsInHeader(value: string): string[] {
+  return [value, ...longOnes(value.split(/\s+/))];
+}
+
+function longOnes(pieces: readonly string[]): string[] {
+  return pieces.filter(({ length }) => length >= shortestPiece);
 }
 
 /** The address with something more at the end of its path. */
@@ -74,12 +86,16 @@ export async function post(url: string | URL, { headers = {}, body }: Sent, atte
       redirect: 'manual',
       signal,
     });
+    // Taken is taken: a receiver that never ends its answer is not told again for it.
+    if (response.ok) {
+      void response.body?.cancel().catch(() => undefined);
+      return;
+    }
     said = await beginningOf(response);
   } catch (error) {
     throw new DeliveryError(whyNot(error, attempt), { cause: error });
   }
   const { status } = response;
-  if (response.ok) return;
   if (status >= 300 && status < 400)
     throw new DeliveryError('answered with a redirect, which is not followed: configure the address it leads to', {
       status,

@@ -1,7 +1,7 @@
 /** A JSON document, posted to any address. */
 import { z } from 'zod';
 import type { ChannelKind } from './channel.js';
-import { httpUrl, postJson, secretsInUrl } from './http.js';
+import { httpUrl, postJson, secretsInHeader, secretsInUrl } from './http.js';
 import { documentOf, type ProblemMessage } from './message.js';
 
 const headerName = z.string().regex(/^[!#$%&'*+.^_`|~0-9A-Za-z-]+$/, { error: 'this is no name of a header' });
@@ -21,6 +21,6 @@ export const webhook: ChannelKind<'webhook', typeof options, ProblemMessage> = {
   kind: 'webhook',
   description: 'Posts a JSON document to an address.',
   options,
-  secrets: ({ url, headers }) => [...secretsInUrl(url), ...Object.values(headers)],
+  secrets: ({ url, headers }) => [...secretsInUrl(url), ...Object.values(headers).flatMap(secretsInHeader)],
   deliver: ({ url, headers }, message, attempt) => postJson(url, documentOf(message), attempt, headers),
 };

@@ -419,6 +419,7 @@ function isZombie(pid: number): boolean {
 test('what lets others in is known as secret: addresses with a path, keys, passwords, tokens, header values', () => {
   const config = settings(`
 a: { webhook: { url: "https://h.example/in/0123456789", headers: { X-Key: hkey1 } } }
+j: { webhook: { url: "https://h.example/?key=of-sixteen-letters", headers: { Authorization: Bearer of-16-letters-too } } }
 b: { slack: { url: "https://hooks.example/services/T/B/x" } }
 c: { pagerduty: { routing_key: rkey1 } }
 d: { opsgenie: { api_key: okey1 } }
@@ -432,6 +433,11 @@ i: { webhook: { url: "https://plain.example" } }`);
       'https://h.example/in/0123456789',
       '/in/0123456789',
       'hkey1',
+      'https://h.example/?key=of-sixteen-letters',
+      '/?key=of-sixteen-letters',
+      'of-sixteen-letters',
+      'Bearer of-16-letters-too',
+      'of-16-letters-too',
       'https://hooks.example/services/T/B/x',
       '/services/T/B/x',
       'rkey1',

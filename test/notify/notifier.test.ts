@@ -91,7 +91,7 @@ test('a channel that hangs delays no other, and is tried again', async () => {
   const quick = await startReceiver();
   const { notifier, said } = start(`a: ${webhook(hanging.url, ', timeout: 1s')}\nb: ${webhook(quick.url)}`);
   notifier.observe(picture(open));
-  await until('the quick one', () => quick.requests.length === 1);
+  await until('the quick one', () => notifier.counts()[1]?.sent === 1);
   expect(notifier.counts().map(({ waiting }) => waiting)).toEqual([1, 0]);
   await until('the hanging one', () => notifier.counts()[0]?.sent === 1);
   expect(said('notifications cannot be delivered').map(({ facts }) => facts)).toEqual([
@@ -150,6 +150,38 @@ test('no secret of the configuration is in a message, in the spool or in the log
   const written = JSON.stringify([stored, log.lines]);
   expect(written).toContain('[redacted]');
   expect(written).not.toMatch(/t0k3n|s3cr3t/);
+});
+
+test('a database whose name happens to stand in a secret is told once, and its recovery is its own', async () => {
+  const receiver = await startReceiver();
+  const { notifier } = start(`it: { webhook: { url: "${receiver.url}", headers: { X-Environment: logs } } }`);
+  for (const minutes of [0, 1, 2]) notifier.observe(picture(open, { at: minutesAfterNoon(minutes) }));
+  await notifier.flush(10_000);
+  notifier.observe(picture([], { at: minutesAfterNoon(3) }));
+  await notifier.flush(10_000);
+  expect(events(receiver)).toEqual(['problem logs/backup', 'recovery logs/backup']);
+});
+
+test('a receiver that repeats a token without what stood around it puts it into no log', async () => {
+  const token = 'tk_0123456789abcdef';
+  const check = '5d2a0c2e-1111-4222-8333-444455556666';
+  const receiver = await startReceiver(() => ({ status: 401, body: `no token ${token}, no check ${check}` }));
+  const { notifier, log } = start(
+    `it: { webhook: { url: "${receiver.url}/${check}/x?key=${token}", headers: { Authorization: Bearer ${token} } } }`,
+  );
+  notifier.observe(picture(open));
+  await until('the refusal', () => (notifier.counts()[0]?.failures ?? 0) > 0);
+  const written = JSON.stringify(log.lines);
+  expect(written).toContain('no token [redacted], no check [redacted]');
+  expect(written).not.toMatch(/tk_|5d2a0c2e/);
+});
+
+test('a receiver that says 200 and never ends its answer has the message, and gets it once', async () => {
+  const receiver = await startReceiver(() => ({ status: 200, body: 'well', isEndless: true }));
+  const { notifier } = start(`it: ${webhook(receiver.url, ', timeout: 300ms')}`);
+  notifier.observe(picture(open));
+  await until('the delivery', () => notifier.counts()[0]?.sent === 1);
+  expect(notifier.counts()).toEqual([{ channel: 'it', sent: 1, failures: 0, waiting: 0 }]);
 });
 
 describe('runs', () => {

@@ -15,6 +15,8 @@ export interface Answer {
   readonly status: number;
   readonly headers?: Readonly<Record<string, string>>;
   readonly body?: string;
+  /** Its end never comes. */
+  readonly isEndless?: boolean;
 }
 
 export interface Receiver {
@@ -40,7 +42,10 @@ export async function startReceiver(
       const request = { method: incoming.method ?? '', url: incoming.url ?? '', headers: incoming.headers, body };
       requests.push(request);
       const answered = answer(requests.length - 1, request);
-      if (answered !== 'hang') response.writeHead(answered.status, answered.headers).end(answered.body);
+      if (answered === 'hang') return;
+      response.writeHead(answered.status, answered.headers);
+      if (answered.isEndless === true) response.write(answered.body);
+      else response.end(answered.body);
     });
   };
   const server = tls === undefined ? http.createServer(onRequest) : https.createServer(tls, onRequest);
