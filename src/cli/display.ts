@@ -25,7 +25,10 @@ export class Display {
   readonly #metrics = new Metrics();
   readonly #timer: NodeJS.Timeout;
   #http: HttpServer | undefined;
+  /** As the server is, and as it is to be. */
   #config: HttpConfig | null;
+  #wanted: HttpConfig | null;
+  #renewing: Promise<void> = Promise.resolve();
   #notBefore = 0;
   #judgeAgainAt = Number.POSITIVE_INFINITY;
   #reading: Promise<void> | undefined;
@@ -39,6 +42,7 @@ export class Display {
     this.#log = parts.log;
     this.#watch = new Watch(parts, { startedAt, only });
     this.#config = parts.config.http;
+    this.#wanted = this.#config;
     this.#http = this.#serve();
     this.#timer = setInterval(() => {
       if (performance.now() >= this.#notBefore && this.#watch.isStale()) void this.look();
@@ -82,11 +86,10 @@ export class Display {
   /** A configuration that was reloaded. */
   async reconfigure(config: Config): Promise<void> {
     this.#watch.reconfigure(config);
-    if (JSON.stringify(config.http) !== JSON.stringify(this.#config)) {
-      this.#config = config.http;
-      await this.#http?.close();
-      if (!this.#closed) this.#http = this.#serve();
-    }
+    this.#wanted = config.http;
+    // One after the other: of two at once, each would begin a server, and one of them would be nobody's.
+    this.#renewing = this.#renewing.then(() => this.#renew());
+    await this.#renewing;
     await this.look();
   }
 
@@ -94,7 +97,15 @@ export class Display {
     this.#closed = true;
     clearInterval(this.#timer);
     this.#watch.close();
+    await this.#renewing;
     await this.#http?.close();
+  }
+
+  async #renew(): Promise<void> {
+    if (JSON.stringify(this.#wanted) === JSON.stringify(this.#config)) return;
+    this.#config = this.#wanted;
+    await this.#http?.close();
+    this.#http = this.#closed ? undefined : this.#serve();
   }
 
   async #read(): Promise<void> {

@@ -64,6 +64,11 @@ export class HttpServer {
     });
     this.#server.on('error', (error) => this.#failed(error));
     this.#server.on('listening', () => {
+      // Closed while the name of its address was looked up: Node.js listens all the same.
+      if (this.#closed) {
+        this.#server.close();
+        return;
+      }
       const { address, port } = this.#server.address() as AddressInfo;
       log.info(
         { address, port, url: `http://${address.includes(':') ? `[${address}]` : address}:${port}/` },

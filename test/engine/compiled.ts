@@ -4,6 +4,9 @@
  * them know. The types are those of the sources.
  */
 import { afterAll } from 'vitest';
+import type * as DisplayModule from '../../src/cli/display.js';
+import type * as NotifierOfModule from '../../src/cli/notifier-of.js';
+import type * as OpenModule from '../../src/cli/open.js';
 import type * as EngineModule from '../../src/engine/engine.js';
 import type * as ErrorsModule from '../../src/errors.js';
 import type * as RestoreModule from '../../src/guard/restore-in-place.js';
@@ -17,6 +20,9 @@ const compiled = (module: string): Promise<unknown> =>
   import(/* @vite-ignore */ new URL(`../../dist/${module}`, import.meta.url).href);
 
 // tsc has made each from the source whose types are given.
+export const { Display } = (await compiled('cli/display.js')) as typeof DisplayModule;
+export const { notifierOf } = (await compiled('cli/notifier-of.js')) as typeof NotifierOfModule;
+export const { openParts, readConfig } = (await compiled('cli/open.js')) as typeof OpenModule;
 export const { Engine } = (await compiled('engine/engine.js')) as typeof EngineModule;
 export const { restoreInPlace } = (await compiled('guard/restore-in-place.js')) as typeof RestoreModule;
 export const { JobError } = (await compiled('errors.js')) as typeof ErrorsModule;

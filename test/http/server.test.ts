@@ -1,6 +1,7 @@
 import net from 'node:net';
 import { setTimeout as wait } from 'node:timers/promises';
 import { describe, expect, onTestFinished, test } from 'vitest';
+import { Metrics } from '../../src/http/metrics.js';
 import { HttpServer } from '../../src/http/server.js';
 import { until } from '../helpers/until.js';
 import { rememberingLog } from '../history/fixture.js';
@@ -64,6 +65,16 @@ describe('each address', () => {
     const answer = JSON.parse((await ask(port, '/health/database?database=tenants')).body) as { databases: object };
     expect(Object.keys(answer.databases)).toEqual(['tenants--a', 'tenants--b']);
   });
+});
+
+test('closed while the name of its address is looked up, it never listens', async () => {
+  const log = rememberingLog();
+  const options = { host: 'localhost', port: 0, token: null, hosts: [], maxConnections: 1 };
+  const server = new HttpServer(options, { overview: fine, metrics: new Metrics(), channels: () => [] }, log);
+  await server.close();
+  // Its own look-up takes as long.
+  await serve(fine, { host: 'localhost' });
+  expect(log.lines).toEqual([]);
 });
 
 describe('what is no question to it', () => {
