@@ -17,6 +17,7 @@ const lookMs = 1000;
 const restFactor = 20;
 /** What only the time makes a problem, or a reminder, is seen at the latest after this. */
 const judgeMs = 60_000;
+const unread = 'what is known of the databases could not be read';
 
 export class Display {
   readonly #log: Parts['log'];
@@ -45,8 +46,10 @@ export class Display {
     this.#wanted = this.#config;
     this.#http = this.#serve();
     this.#timer = setInterval(() => {
-      if (performance.now() >= this.#notBefore && this.#watch.isStale()) void this.look();
-      else if (performance.now() >= this.#judgeAgainAt) this.#judge();
+      this.#safely(() => {
+        if (performance.now() >= this.#notBefore && this.#watch.isStale()) void this.look();
+        else if (performance.now() >= this.#judgeAgainAt) this.#judge();
+      });
     }, lookMs);
     this.#timer.unref();
   }
@@ -109,20 +112,32 @@ export class Display {
   }
 
   async #read(): Promise<void> {
+    let restMs = 0;
     try {
       for (const report of await this.#watch.refresh()) this.#metrics.count(report);
-      this.#judge();
     } catch (error) {
-      this.#log.error({ err: toJobError(error) }, 'what is known of the databases could not be read');
+      this.#log.error({ err: toJobError(error) }, unread);
+      restMs = judgeMs;
     }
-    this.#notBefore = performance.now() + restFactor * this.#watch.busyMs;
+    // Also when it failed: the picture says so.
+    this.#safely(() => this.#judge());
+    this.#notBefore = performance.now() + Math.max(restMs, restFactor * this.#watch.busyMs);
   }
 
-  /** Only what was read can be judged: an empty picture would say that all is over. */
+  /** Never before the first reading: an empty picture would say that all is over. */
   #judge(): void {
     if (this.#closed) return;
     this.#judgeAgainAt = performance.now() + judgeMs;
     this.#notifier.observe(this.#watch.overview());
+  }
+
+  /** Only a defect throws here, and no defect of what is shown may end the daemon. */
+  #safely(work: () => void): void {
+    try {
+      work();
+    } catch (error) {
+      this.#log.error({ err: toJobError(error) }, unread);
+    }
   }
 
   #serve(): HttpServer | undefined {

@@ -179,15 +179,23 @@ export class History implements Past, Recorder {
     return this.#read([], (db) => runs.runsOf(db, schedule, limit));
   }
 
-  /** Changes with every record, whichever process wrote it: what was read before still holds while it is the same. */
+  /**
+   * Changes with every record, whichever process wrote it, and when records can be had again: what was read before still holds while it
+   * is the same.
+   */
   mark(): string {
     const foreign = this.#read(null, (db) => db.pragma('data_version', { simple: true }));
-    return `${this.#file?.inode ?? 0}:${String(foreign)}:${this.#writes}`;
+    const state = this.#degraded === undefined ? 'well' : 'degraded';
+    return `${this.#file?.inode ?? 0}:${String(foreign)}:${this.#writes}:${state}`;
   }
 
   /** The newest runs first; one still going has no outcome. */
   recentRuns(limit: number): readonly runs.PastRun[] {
     return this.#read([], (db) => runs.recentRuns(db, limit));
+  }
+
+  unfinishedRuns(): ReturnType<typeof runs.unfinishedRuns> {
+    return this.#read([], (db) => runs.unfinishedRuns(db, isAlive));
   }
 
   runReport(runId: string): RunReport | undefined {

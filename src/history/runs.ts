@@ -181,6 +181,17 @@ export function lastRun(
   return row && toPastRun(row);
 }
 
+/** Runs of which no end is recorded, with the means to see whether their process is there; the newest first. */
+export function unfinishedRuns(
+  db: OwnDatabase,
+  isAlive: (pid: number, startedAt: number | null) => boolean,
+): readonly (PastRun & { readonly isAlive: () => boolean })[] {
+  return db
+    .prepare<[], RunRow>('SELECT * FROM run WHERE finished_at IS NULL ORDER BY id DESC')
+    .all()
+    .map((run) => ({ ...toPastRun(run), isAlive: () => isAlive(run.pid, run.process_start) }));
+}
+
 /** The newest runs first, those still going included. */
 export function recentRuns(db: OwnDatabase, limit: number): readonly PastRun[] {
   return db.prepare<[number], RunRow>('SELECT * FROM run ORDER BY id DESC LIMIT ?').all(limit).map(toPastRun);

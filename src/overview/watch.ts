@@ -47,6 +47,13 @@ export interface WatchOptions {
 const listingAgeMs = 3_600_000;
 const listTimeoutMs = 60_000;
 const newestRuns = 100;
+const rememberedRuns = 1000;
+
+/** A run of another process, which may be killed at any time. */
+interface ForeignRun {
+  readonly view: RunningView;
+  readonly isAlive: () => boolean;
+}
 
 export class Watch {
   readonly #engine: Engine;
@@ -59,11 +66,13 @@ export class Watch {
   readonly #listings = new Map<string, { readonly listing: Listing; readonly at: number }>();
   #databases: readonly DatabaseRecords[] = [];
   #schedules: readonly ScheduleRecords[] = [];
-  #foreign: readonly RunningView[] = [];
+  #foreign: readonly ForeignRun[] = [];
   /** What stands open about runs as a whole. */
   #general: readonly Problem[] = [];
   readonly #underWay = new Map<string, RunUnderWay>();
-  /** Runs that are over and were seen to be. */
+  /** What was wrong with the records when they were last read: until they are read again they may lack anything. */
+  #unsure: string | null = null;
+  /** Runs that are over and were seen to be, the newest first. */
   #over: ReadonlySet<string>;
   #mark = '';
   /** When the files of globs were last looked up; 0: they are to be. */
@@ -84,23 +93,28 @@ export class Watch {
   /** What is known, judged now. Empty before the first `refresh`. */
   overview(): Overview {
     const now = this.#now();
+    const history = this.#history.degraded ?? this.#unsure;
     const schedules = this.#schedules.map((records) => scheduleView(records, now));
     const problems = [
       ...this.#general,
       ...this.#unlisted.map(({ database, message }) => unlistedProblem(database.name, message, now)),
       ...this.#databases.flatMap((records) => databaseProblems(records, now)),
       ...scheduleProblems(schedules, now),
-      ...(this.#history.degraded === undefined ? [] : [historyProblem(this.#history.degraded, now)]),
+      ...(history === null ? [] : [historyProblem(history, now)]),
     ];
     return {
       at: now,
       version: programVersion,
       host: hostname(),
       startedAt: this.#options.startedAt,
-      history: this.#history.degraded ?? null,
+      history,
       schedules,
       databases: this.#databases.map((records) => databaseView(records, schedules, now)),
-      running: [...[...this.#underWay.values()].map((run) => run.view()), ...this.#foreign],
+      running: [
+        ...[...this.#underWay.values()].map((run) => run.view()),
+        // A process that was killed has recorded no end.
+        ...this.#foreign.filter(({ isAlive }) => isAlive()).map(({ view }) => view),
+      ],
       problems: worstFirst(problems),
     };
   }
@@ -118,6 +132,10 @@ export class Watch {
     });
     try {
       await this.#refreshing;
+    } catch (error) {
+      // What was read before is still shown, and is no news: nobody may take it for the present.
+      this.#unsure = toJobError(error).message;
+      throw error;
     } finally {
       this.#refreshing = undefined;
     }
@@ -138,9 +156,7 @@ export class Watch {
   /** A configuration that was reloaded. */
   reconfigure(config: Config): void {
     this.#config = config;
-    this.#listings.clear();
-    this.#listedAt = 0;
-    this.#mark = '';
+    this.#forget();
   }
 
   /** What is being read meanwhile is given up. */
@@ -153,7 +169,15 @@ export class Watch {
     this.#underWay.set(run.runId, run);
   }
 
+  /** Everything is to be read again. */
+  #forget(): void {
+    this.#listings.clear();
+    this.#listedAt = 0;
+    this.#mark = '';
+  }
+
   async #read(): Promise<readonly RunReport[]> {
+    const config = this.#config;
     const mark = this.#history.mark();
     const ended = this.#newlyEnded();
     for (const { run_id } of ended) this.#underWay.delete(run_id);
@@ -175,14 +199,19 @@ export class Watch {
     this.#schedules = this.#config.schedules.map((schedule) => scheduleRecords(this.#history, this.#config, schedule));
     this.#general = this.#history.openProblems(null).map((problem) => jobProblem(problem, null));
     this.#foreign = this.#runsElsewhere();
-    this.#mark = mark;
+    this.#unsure = this.#history.degraded ?? null;
+    // What is recorded meanwhile is not missed by the earlier mark; that records can be had again is seen by the later one.
+    this.#mark = this.#unsure === null ? mark : this.#history.mark();
+    // Reloaded meanwhile: some of this was read for the old one.
+    if (this.#config !== config) this.#forget();
     return ended;
   }
 
   #newlyEnded(): readonly RunReport[] {
     const finished = this.#finishedRuns();
     const fresh = finished.filter((runId) => !this.#over.has(runId)).reverse();
-    this.#over = new Set(finished);
+    // While the records cannot be read none is over: those that were are no news afterwards.
+    this.#over = new Set([...finished, ...this.#over].slice(0, rememberedRuns));
     return fresh.flatMap((runId) => {
       const report = this.#history.runReport(runId);
       return report === undefined ? [] : [report];
@@ -197,11 +226,14 @@ export class Watch {
       .map(({ run_id }) => run_id);
   }
 
-  #runsElsewhere(): readonly RunningView[] {
+  #runsElsewhere(): readonly ForeignRun[] {
     return this.#history
-      .recentRuns(newestRuns)
-      .filter(({ run_id, finishedAt }) => finishedAt === null && !this.#underWay.has(run_id))
-      .map(({ run_id, schedule, startedAt }) => ({ runId: run_id, schedule, startedAt, step: null }));
+      .unfinishedRuns()
+      .filter(({ run_id }) => !this.#underWay.has(run_id))
+      .map(({ run_id, schedule, startedAt, isAlive }) => ({
+        view: { runId: run_id, schedule, startedAt, step: null },
+        isAlive,
+      }));
   }
 
   /** A group whose files cannot be listed at the moment keeps those it had. */

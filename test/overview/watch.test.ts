@@ -1,13 +1,14 @@
 /** What the watch knows, and when: of real runs, some of them in other processes. */
+import { spawnSync } from 'node:child_process';
 import fs from 'node:fs';
-import { expect, onTestFinished, test } from 'vitest';
+import { expect, onTestFinished, test, vi } from 'vitest';
 import { loadConfig } from '../../src/config/load.js';
 import type { Overview } from '../../src/overview/overview.js';
 import { RunUnderWay } from '../../src/overview/run-under-way.js';
 import { Engine, History, Watch } from '../engine/compiled.js';
-import type { ConfigOverrides } from '../helpers/configuration.js';
+import { type ConfigOverrides, writeConfig } from '../helpers/configuration.js';
 import { type Installation, install } from '../helpers/installation.js';
-import { begun, rememberingLog } from '../history/fixture.js';
+import { begun, finished, rememberingLog } from '../history/fixture.js';
 
 interface Watched {
   readonly site: Installation;
@@ -158,4 +159,62 @@ test('a history that is lost is a problem, and what was read last is still shown
   expect(history.seeSchedule('new', new Date())).toMatchObject({ ok: false });
   expect(watch.overview().problems).toMatchObject([{ key: 'history', severity: 'critical' }]);
   expect(watch.overview().databases).toMatchObject([{ backups: [{}] }]);
+});
+
+test('a run whose process was killed is not running, though it has recorded no end', async () => {
+  const { history, look } = watched();
+  history.beginRun({ ...begun('killed'), pid: spawnSync('true').pid });
+  expect((await look()).running).toEqual([]);
+});
+
+test('records that could not be read for a moment have not recovered from anything, and count nothing twice', async () => {
+  const { history, watch, look } = watched();
+  history.beginRun(begun('old'));
+  history.finishRun(finished('old', []));
+  history.incident({ database: 'logs', runId: 'old', row: 'R12', at: new Date(), message: 'damaged, held' });
+  const keys = ({ problems }: Overview): string[] => problems.map(({ key }) => key);
+  expect(keys(await look())).toContain('logs/incident');
+
+  // The storage fails while it is read, and is well again with the next write, whatever is written.
+  history.outboxFile.read(undefined, (db) => {
+    const failing = vi.spyOn(db, 'prepare').mockImplementation(() => {
+      throw Object.assign(new Error('disk I/O error'), { code: 'SQLITE_IOERR_READ' });
+    });
+    onTestFinished(() => failing.mockRestore());
+  });
+  history.seeSchedule('new', new Date());
+  expect(await look()).toMatchObject({ history: expect.stringContaining('I/O error') as unknown });
+  vi.restoreAllMocks();
+  expect(history.outboxFile.write(() => undefined).ok).toBe(true);
+  expect(watch.overview()).toMatchObject({ history: expect.stringContaining('I/O error') as unknown });
+  expect(watch.isStale()).toBe(true);
+
+  expect(await watch.refresh()).toEqual([]);
+  expect(watch.overview().history).toBeNull();
+  expect(keys(watch.overview())).toContain('logs/incident');
+});
+
+test('a record that makes no sense is said, and what was read before it is not taken for the present', async () => {
+  const { site, history, watch, look } = watched();
+  expect((await site.run(['--run-now', 'hourly'])).code).toBe(0);
+  expect((await look()).history).toBeNull();
+  history.outboxFile.write((db) => db.prepare("UPDATE run_job SET facts = '{'").run());
+  history.seeSchedule('new', new Date());
+  await expect(watch.refresh()).rejects.toThrow('cannot be used');
+  expect(watch.overview()).toMatchObject({ problems: [{ key: 'history', severity: 'critical' }] });
+});
+
+test('a configuration that is reloaded while records are read is in force all the same', async () => {
+  const { site, watch, look } = watched();
+  await look();
+  const { database: path, backupDirectory: backup_directory } = site;
+  writeConfig(site.workspace, { databases: { other: { path: `${path}.other`, backup_directory } } });
+  fs.copyFileSync(path, `${path}.other`);
+  watch.reconfigure(loadConfig(site.file, { variables: process.env }, new Date()));
+  writeConfig(site.workspace, { databases: { third: { path: `${path}.other`, backup_directory } } });
+  const reading = watch.refresh();
+  watch.reconfigure(loadConfig(site.file, { variables: process.env }, new Date()));
+  await reading;
+  expect(watch.isStale()).toBe(true);
+  expect((await look()).databases.map(({ name }) => name)).toEqual(['logs', 'third']);
 });
