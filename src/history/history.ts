@@ -11,7 +11,7 @@ import { join } from 'node:path';
 import { JobError, type JobErrorCode } from '../errors.js';
 import type { Logger, Past, Recorder } from '../jobs/job.js';
 import { type Facts, type RunOutcome, type RunReport, runOutcomes } from '../jobs/outcome.js';
-import { type OwnDatabase, openMemory } from '../sqlite/own.js';
+import { type OwnDatabase, openMemory, waitingFor } from '../sqlite/own.js';
 import { toDatabaseError } from '../sqlite/result-codes.js';
 import { openHistoryFile, speaksOfDamage } from './file.js';
 import * as guard from './guard.js';
@@ -39,6 +39,9 @@ interface Waiting {
   readonly write: (db: OwnDatabase) => void;
   readonly weight: number;
 }
+
+/** For a lock that another process did not give up within the usual time before. */
+const impatientMs = 50;
 
 /** About 10 MB of reports. */
 const mostWaiting = 5000;
@@ -382,6 +385,8 @@ export class History implements Past, Recorder {
         const recorded = this.#write((db) => void (done = { ok: true, answer: work(db) }), {
           keep: false,
           counts: false,
+          // It is not alone in this process: what waits for it waits in memory, and everything else goes on.
+          waitMs: this.#degraded === undefined ? undefined : impatientMs,
         });
         return recorded.ok && done !== undefined ? done : { ok: false };
       },
@@ -399,18 +404,28 @@ export class History implements Past, Recorder {
     );
   }
 
-  /** @param counts whether what others read may have changed by it */
+  /**
+   * @param counts whether what others read may have changed by it
+   * @param waitMs how long another process may hold the file locked; nothing else happens in this one meanwhile
+   */
   #write(
     write: (db: OwnDatabase) => void,
-    { keep = true, weight = 1, counts = true }: { keep?: boolean; weight?: number; counts?: boolean } = {},
+    {
+      keep = true,
+      weight = 1,
+      counts = true,
+      waitMs,
+    }: { keep?: boolean; weight?: number; counts?: boolean; waitMs?: number | undefined } = {},
   ): Recorded {
     if (counts || this.#waiting.length > 0) this.#writes++;
     try {
       const db = this.#reach();
-      db.transaction(() => {
-        for (const waiting of this.#waiting) this.#catchUp(db, waiting);
-        write(db);
-      }).immediate();
+      waitingFor(db, waitMs, () => {
+        db.transaction(() => {
+          for (const waiting of this.#waiting) this.#catchUp(db, waiting);
+          write(db);
+        }).immediate();
+      });
       this.#recovered();
       return { ok: true };
     } catch (thrown) {

@@ -31,6 +31,20 @@ export function openOwn(path: string): OwnDatabase {
   }
 }
 
+/** Work that waits no longer than this for another process of ours; undefined: as long as all do. */
+export function waitingFor(database: OwnDatabase, waitMs: number | undefined, work: () => void): void {
+  if (waitMs === undefined) {
+    work();
+    return;
+  }
+  database.pragma(`busy_timeout = ${waitMs}`);
+  try {
+    work();
+  } finally {
+    database.pragma(`busy_timeout = ${busyTimeoutMs}`);
+  }
+}
+
 /** A database that is gone with this process, for when the file cannot be had. */
 export function openMemory(): OwnDatabase {
   const database = new Database(':memory:');

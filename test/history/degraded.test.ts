@@ -200,3 +200,21 @@ function rootOf(file: string, table: string): number {
     database.close();
   }
 }
+
+test('what waits for its delivery does not hold up the process again and again while another one keeps the history locked', () => {
+  const { path } = workspace();
+  const history = openHistory(path('state'));
+  const patience = (ms: number): unknown =>
+    history.outboxFile.read<unknown>(undefined, (db) => db.pragma(`busy_timeout = ${ms}`));
+  const other = new Database(path('state', 'history.db'));
+  other.exec('BEGIN IMMEDIATE');
+  // The first has waited in vain; in life for ten seconds.
+  patience(1);
+  expect(history.outboxFile.write(() => undefined).ok).toBe(false);
+  patience(10_000);
+  for (let channel = 0; channel < 5; channel += 1) expect(history.outboxFile.write(() => undefined).ok).toBe(false);
+  other.exec('ROLLBACK');
+  other.close();
+  expect(history.outboxFile.write(() => 'written')).toEqual({ ok: true, answer: 'written' });
+  history.close();
+}, 9000);
