@@ -24,16 +24,22 @@ export async function status(options: GlobalOptions): Promise<number> {
 
 /** As scripts read it. */
 function asDocument({ at, history, schedules, databases, problems }: Overview): object {
+  const shown = new Set(databases.map(({ name }) => name));
   return {
     at: at.toISOString(),
     history,
     schedules: schedules.map(scheduleDocument),
     databases: databases.map((database) => ({
       ...databaseDocument(database, at),
-      problems: problems.filter((problem) => problem.database === database.name),
+      problems: problems.filter((problem) => problem.database === database.name).map(problemDocument),
     })),
-    problems: problems.filter((problem) => problem.database === null),
+    // Those of no database, and of databases that are not found.
+    problems: problems.filter(({ database }) => database === null || !shown.has(database)).map(problemDocument),
   };
+}
+
+function problemDocument({ result, ...problem }: Problem): object {
+  return { ...problem, ...result };
 }
 
 function scheduleDocument({ name, lastRun, nextRunAt, secondsOverdue }: ScheduleView): object {

@@ -54,13 +54,14 @@ export async function answerTo({ path, choice }: Question, sources: AnswerSource
 }
 
 /** 500 when unhealthy, so that a load balancer or probe needs to read nothing. */
-function healthAnswer({ at, databases }: Overview, { database }: StatusPageChoice): Answer {
+function healthAnswer({ at, databases, unlisted }: Overview, { database }: StatusPageChoice): Answer {
   const chosen = databases.filter(
     ({ name, group }) => database === undefined || name === database || group === database,
   );
-  if (database !== undefined && chosen.length === 0)
+  const missing = unlisted.filter(({ name }) => database === undefined || name === database);
+  if (database !== undefined && chosen.length + missing.length === 0)
     return json(404, { error: 'there is no such database', databases: databases.map(({ name }) => name) });
-  const health = databaseHealth(at, chosen);
+  const health = databaseHealth(at, chosen, missing);
   return json(health.status === 'unhealthy' ? 500 : 200, health);
 }
 

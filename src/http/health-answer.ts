@@ -21,22 +21,45 @@ export interface DatabaseHealth {
   >;
 }
 
-/** The worst database decides. Without one, the daemon has not looked yet: degraded. */
-export function databaseHealth(at: Date, databases: readonly DatabaseView[]): DatabaseHealth {
-  const each = databases.map((database) => ({ name: database.name, metrics: metricsOf(database), database }));
+interface Judged {
+  readonly name: string;
+  readonly status: HealthStatus;
+  readonly metrics: HealthMetrics;
+  readonly warnings: readonly string[];
+}
+
+/**
+ * The worst database decides. Without one, the daemon has not looked yet: degraded.
+ *
+ * @param unlisted databases whose files cannot be found at the moment: nothing good can be said of them
+ */
+export function databaseHealth(
+  at: Date,
+  databases: readonly DatabaseView[],
+  unlisted: readonly { readonly name: string; readonly message: string }[] = [],
+): DatabaseHealth {
+  const each: readonly Judged[] = [
+    ...databases.map((database) => ({ ...database, metrics: metricsOf(database) })),
+    ...unlisted.map(({ name, message }) => ({
+      name,
+      status: 'unhealthy' as const,
+      metrics: together([]),
+      warnings: [message],
+    })),
+  ];
   const [only, ...more] = each;
   return {
-    status: only === undefined ? 'degraded' : worstStatus(databases.map(({ status }) => status)),
+    status: only === undefined ? 'degraded' : worstStatus(each.map(({ status }) => status)),
     timestamp: at.toISOString(),
     metrics: only !== undefined && more.length === 0 ? only.metrics : together(each.map(({ metrics }) => metrics)),
     warnings:
       only === undefined
         ? ['nothing has been measured yet']
-        : each.flatMap(({ name, database }) =>
-            database.warnings.map((warning) => (more.length === 0 ? warning : `${name}: ${warning}`)),
+        : each.flatMap(({ name, warnings }) =>
+            warnings.map((warning) => (more.length === 0 ? warning : `${name}: ${warning}`)),
           ),
     databases: Object.fromEntries(
-      each.map(({ name, metrics, database: { status, warnings } }) => [name, { status, metrics, warnings }]),
+      each.map(({ name, status, metrics, warnings }) => [name, { status, metrics, warnings }]),
     ),
   };
 }

@@ -16,6 +16,8 @@ export interface Overview {
   readonly history: string | null;
   readonly schedules: readonly ScheduleView[];
   readonly databases: readonly DatabaseView[];
+  /** Globs whose files cannot be listed, by their name in the configuration; `databases` has those that were known before. */
+  readonly unlisted: readonly { readonly name: string; readonly message: string }[];
   readonly running: readonly RunningView[];
   /** What somebody should look at, worst first. */
   readonly problems: readonly Problem[];
@@ -173,4 +175,6 @@ export interface Problem {
   /** What to do; empty when the message has said it all. */
   readonly advice: string;
   readonly since: Date;
+  /** Of a job: how it last ended, and when. */
+  readonly result?: { readonly outcome: JobOutcome; readonly last: Date };
 }

@@ -68,7 +68,7 @@ function incidentProblem(name: string, incident: NonNullable<DatabaseView['incid
 
 /** A job that did not end well, of a database or (null) of a run as a whole. */
 export function jobProblem(problem: ReturnType<History['openProblems']>[number], database: string | null): Problem {
-  const { job, outcome, message, code, since } = problem;
+  const { job, outcome, message, code, since, last } = problem;
   return {
     key: database === null ? `run/${job}` : `${database}/${job}`,
     kind: outcome === 'damaged' || outcome === 'held' ? 'damage' : 'failure',
@@ -80,6 +80,7 @@ export function jobProblem(problem: ReturnType<History['openProblems']>[number],
     message,
     advice: code === null ? '' : adviceFor(code),
     since,
+    result: { outcome, last },
   };
 }
 

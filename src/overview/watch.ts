@@ -110,6 +110,7 @@ export class Watch {
       history,
       schedules,
       databases: this.#databases.map((records) => databaseView(records, schedules, now)),
+      unlisted: this.#unlisted.map(({ database, message }) => ({ name: database.name, message })),
       running: [
         ...[...this.#underWay.values()].map((run) => run.view()),
         // A process that was killed has recorded no end.

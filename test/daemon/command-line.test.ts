@@ -209,6 +209,23 @@ describe('the reading calls', () => {
     expect(report).toContain(stem);
   });
 
+  test('status --json has how a failing job last ended, and databases that are gone', async () => {
+    const tenants = { path: 'gone/*.db', backup_directory: 'tenants' };
+    const site = install({ rows: 0, config: { databases: { tenants } } });
+    await site.run(['--run-now', 'daily', '--database', 'logs']);
+    const status = JSON.parse((await site.run(['status', '--json'])).stdout) as unknown;
+    expect(status).toMatchObject({
+      databases: [
+        {
+          problems: expect.arrayContaining([
+            expect.objectContaining({ job: 'backup', outcome: 'failed', last: expect.any(String) as unknown }),
+          ]) as unknown,
+        },
+      ],
+      problems: [{ key: 'tenants/list', message: expect.stringContaining('no file matches') as unknown }],
+    });
+  });
+
   test('next tells the coming runs in the configured zone, in order', async () => {
     const site = install({ rows: 0, config: { timezone: 'Asia/Tokyo' } });
     const { code, stdout } = await site.run(['next', '-n', '30']);

@@ -199,6 +199,7 @@ export function overview(over: Partial<Overview> = {}): Overview {
     history: null,
     schedules: [schedule('daily'), hourly, weekly],
     databases: [database('logs'), database('sessions', small)],
+    unlisted: [],
     running: [],
     problems: [],
     ...over,

@@ -59,6 +59,20 @@ describe('each address', () => {
     expect((await ask(port, '/?database=lgos')).status).toBe(404);
   });
 
+  test('databases whose files are gone are unhealthy, not left out', async () => {
+    const unlisted = [{ name: 'tenants', message: 'no file matches' }];
+    const { port } = await serve(() => overview({ unlisted }));
+    for (const path of ['/health/database', '/health/database?database=tenants']) {
+      const answer = await ask(port, path);
+      expect(answer.status).toBe(500);
+      expect(JSON.parse(answer.body)).toMatchObject({
+        status: 'unhealthy',
+        databases: { tenants: { status: 'unhealthy', warnings: ['no file matches'] } },
+      });
+    }
+    expect((await ask(port, '/health/database?database=logs')).status).toBe(200);
+  });
+
   test("a glob's name stands for all its files", async () => {
     const files = ['tenants--a', 'tenants--b'].map((name) => ({ ...database, name, group: 'tenants' }));
     const { port } = await serve(() => overview({ databases: [database, ...files] }));

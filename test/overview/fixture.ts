@@ -138,6 +138,7 @@ export function overview(over: Partial<Overview> = {}): Overview {
     history: null,
     schedules: [scheduleInOrder],
     databases: [database],
+    unlisted: [],
     running: [],
     problems: [],
     ...over,
