@@ -52,18 +52,14 @@ const longestWaitMs = 2 * 3_600_000;
 /** Another process is at it. */
 const lookAgainMs = 5000;
 
-export function readAlerts(db: OwnDatabase): string[] {
-  const rows = db.prepare<[], { state: string }>('SELECT state FROM alert ORDER BY key').all();
-  return rows.map(({ state }) => state);
+/** The states of what was told, by key. */
+export function readAlerts(db: OwnDatabase): Map<string, string> {
+  const rows = db.prepare<[], { key: string; state: string }>('SELECT key, state FROM alert ORDER BY key').all();
+  return new Map(rows.map(({ key, state }) => [key, state]));
 }
 
 export function writeAlerts(db: OwnDatabase, alerts: ReadonlyMap<string, string>): void {
-  const before = new Map(
-    db
-      .prepare<[], { key: string; state: string }>('SELECT key, state FROM alert')
-      .all()
-      .map(({ key, state }) => [key, state]),
-  );
+  const before = readAlerts(db);
   for (const key of before.keys()) if (!alerts.has(key)) db.prepare('DELETE FROM alert WHERE key = ?').run(key);
   const write = db.prepare(
     'INSERT INTO alert (key, state) VALUES (?, ?) ON CONFLICT DO UPDATE SET state = excluded.state',
@@ -183,17 +179,14 @@ export function countWaiting(db: OwnDatabase): ReadonlyMap<string, number> {
   return new Map(rows.map(({ channel, count }) => [channel, count]));
 }
 
-/** What was told and what waits, from a database that goes to one that stays. What both know of, the first knows better. */
-export function move(from: OwnDatabase, to: OwnDatabase): void {
-  writeAlerts(
-    to,
-    new Map(
-      from
-        .prepare<[], { key: string; state: string }>('SELECT key, state FROM alert')
-        .all()
-        .map(({ key, state }) => [key, state]),
-    ),
-  );
+/**
+ * What was told and what waits, from a database that goes to one that stays. What both know of, the first knows better; what it began
+ * with and has no more, is no more.
+ */
+export function move(from: OwnDatabase, to: OwnDatabase, begunWith: ReadonlyMap<string, string>): void {
+  const told = readAlerts(from);
+  const others = [...readAlerts(to)].filter(([key]) => !begunWith.has(key));
+  writeAlerts(to, new Map([...others, ...told]));
   const columns =
     'notification_id, channel, event, subject, opens, payload, created_at, due_at, attempts, pid, process_start, claimed_until';
   const rows = from.prepare<[], Record<string, unknown>>(`SELECT ${columns} FROM notification ORDER BY id`).all();

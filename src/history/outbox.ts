@@ -43,8 +43,10 @@ export class Outbox {
   readonly #givenUp: (channel: string, count: number) => void;
   readonly #worker: rows.Worker = { pid: process.pid, startedAt: processStart(process.pid) };
   #memory: OwnDatabase | undefined;
-  /** As last read or written: where the memory begins. */
-  #lastAlerts: ReadonlyMap<string, string> = new Map();
+  /** As last written; undefined: never, by this process. */
+  #lastAlerts: ReadonlyMap<string, string> | undefined;
+  /** Where the memory began. */
+  #begunWith: ReadonlyMap<string, string> = new Map();
   #owed: ((db: OwnDatabase) => void)[] = [];
 
   /** @param givenUp is told of messages that there was no room for */
@@ -56,7 +58,7 @@ export class Outbox {
   /** @param decide from the states as they are, to what they become */
   update(decide: (alerts: readonly string[]) => Update): void {
     const { alerts, dropped } = this.#write((db) => {
-      const { alerts, notifications } = decide(rows.readAlerts(db));
+      const { alerts, notifications } = decide([...rows.readAlerts(db).values()]);
       rows.writeAlerts(db, alerts);
       return { alerts, dropped: this.#add(db, notifications) };
     });
@@ -129,7 +131,7 @@ export class Outbox {
     const memory = this.#memory;
     const written = this.#file.write((db) => {
       if (memory !== undefined) {
-        rows.move(memory, db);
+        rows.move(memory, db, this.#begunWith);
         for (const settle of this.#owed) settle(db);
       }
       return work(db);
@@ -147,7 +149,8 @@ export class Outbox {
     if (this.#memory === undefined) {
       this.#memory = openMemory();
       migrate(this.#memory);
-      rows.writeAlerts(this.#memory, this.#lastAlerts);
+      this.#begunWith = this.#lastAlerts ?? this.#file.read(new Map<string, string>(), rows.readAlerts);
+      rows.writeAlerts(this.#memory, this.#begunWith);
     }
     return this.#memory;
   }

@@ -1,6 +1,7 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { createServer } from 'node:net';
 import path from 'node:path';
+import Database from 'better-sqlite3';
 import { describe, expect, onTestFinished, test } from 'vitest';
 import { History } from '../../src/history/history.js';
 import { Outbox } from '../../src/history/outbox.js';
@@ -275,6 +276,44 @@ test('messages are delivered from memory while the history cannot be written, an
   await notifier.flush(10_000);
   expect(events(receiver).slice(2)).toEqual(['problem logs/integrity']);
   expect(outbox.waiting().size).toBe(0);
+});
+
+describe('what an earlier process told, while the history is locked at the start of the next', () => {
+  async function restarted(observed: Parameters<typeof picture>) {
+    const receiver = await startReceiver();
+    const channels = `it: ${webhook(receiver.url)}`;
+    const first = start(channels);
+    first.notifier.observe(picture(open));
+    await first.notifier.flush(10_000);
+    await first.close();
+
+    const { notifier, history } = start(channels, {}, first.directory);
+    await notifier.flush(10_000);
+    history.outboxFile.read<unknown>(undefined, (db) => db.pragma('busy_timeout = 1'));
+    const other = new Database(path.join(first.directory, 'history.db'));
+    other.exec('BEGIN IMMEDIATE');
+    notifier.observe(picture(...observed));
+    await notifier.flush(10_000);
+    other.exec('ROLLBACK');
+    other.close();
+    notifier.observe(picture([], { at: minutesAfterNoon(2) }));
+    await notifier.flush(10_000);
+    return events(receiver);
+  }
+
+  test('is not told again', async () => {
+    expect(await restarted([open, { at: minutesAfterNoon(1) }])).toEqual([
+      'problem logs/backup',
+      'recovery logs/backup',
+    ]);
+  });
+
+  test('is not forgotten: its end is told', async () => {
+    expect(await restarted([[], { at: minutesAfterNoon(1), history: 'locked' }])).toEqual([
+      'problem logs/backup',
+      'recovery logs/backup',
+    ]);
+  });
 });
 
 describe('several processes', () => {
