@@ -45,6 +45,8 @@ export interface WatchOptions {
 
 /** A listing is asked for again after this, whatever has happened: somebody may have moved files. */
 const listingAgeMs = 3_600_000;
+/** One that failed: what was wrong may be right again, a disk mounted, say. */
+const failedListingAgeMs = 300_000;
 const listTimeoutMs = 60_000;
 const newestRuns = 100;
 const rememberedRuns = 1000;
@@ -145,8 +147,16 @@ export class Watch {
 
   /** Whether anything was recorded since the last `refresh`, or a listing has become old. Cheap. */
   isStale(): boolean {
-    const oldest = this.#now().getTime() - listingAgeMs;
-    return this.#history.mark() !== this.#mark || [...this.#listings.values()].some(({ at }) => at < oldest);
+    const now = this.#now().getTime();
+    return (
+      this.#history.mark() !== this.#mark ||
+      this.#areTargetsOld(now) ||
+      [...this.#listings.values()].some(({ listing, at }) => isOld(at, 'error' in listing, now))
+    );
+  }
+
+  #areTargetsOld(now: number): boolean {
+    return isOld(this.#listedAt, this.#unlisted.length > 0, now);
   }
 
   /** How long the last `refresh` kept this process from anything else. */
@@ -182,7 +192,7 @@ export class Watch {
     const mark = this.#history.mark();
     const ended = this.#newlyEnded();
     for (const { run_id } of ended) this.#underWay.delete(run_id);
-    if (ended.length > 0 || this.#now().getTime() - this.#listedAt >= listingAgeMs) await this.#listTargets();
+    if (ended.length > 0 || this.#areTargetsOld(this.#now().getTime())) await this.#listTargets();
     await this.#listBackups(new Set(ended.flatMap(({ databases }) => databases.map(({ name }) => name))));
     const kinds = scheduledKinds(this.#config.schedules);
     const databases: DatabaseRecords[] = [];
@@ -257,7 +267,6 @@ export class Watch {
     this.#listedAt = this.#now().getTime();
     this.#listed = listed;
     this.#unlisted = unlisted;
-    if (unlisted.length > 0) this.#listedAt = 0;
     const names = new Set(listed.map(({ target }) => target.name));
     for (const name of this.#listings.keys()) if (!names.has(name)) this.#listings.delete(name);
   }
@@ -269,13 +278,13 @@ export class Watch {
       for (const { target } of this.#listed) {
         if (this.#closed) return;
         const had = this.#listings.get(target.name);
-        if (had !== undefined && !changed.has(target.name) && now - had.at < listingAgeMs) continue;
+        if (had !== undefined && !changed.has(target.name) && !isOld(had.at, 'error' in had.listing, now)) continue;
         const of = { directory: target.backupDirectory, database: target.name };
         const listing = await this.#list(session, of).then(
           (found): Listing => ({ found }),
           (error: unknown): Listing => ({ error: toJobError(error).message }),
         );
-        this.#listings.set(target.name, { listing, at: now });
+        this.#listings.set(target.name, { listing, at: this.#now().getTime() });
       }
     } finally {
       await session.close();
@@ -290,6 +299,11 @@ export class Watch {
       await session.call('claimDirectory', { path: of.directory, rememberedDevice }, { timeoutMs: listTimeoutMs });
     return found;
   }
+}
+
+/** Of a clock that was put back, too. */
+function isOld(at: number, failed: boolean, now: number): boolean {
+  return Math.abs(now - at) >= (failed ? failedListingAgeMs : listingAgeMs);
 }
 
 function historyProblem(message: string, now: Date): Problem {

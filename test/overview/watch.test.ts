@@ -138,6 +138,22 @@ test('a backup directory that was used and is gone is a problem of its own, and 
   expect((await look()).problems).toEqual([]);
 });
 
+test('what could not be listed is looked up again after five minutes, though nothing has happened', async () => {
+  let now = new Date();
+  const tenants = { path: 'gone/*.db', backup_directory: 'tenants' };
+  const { site, watch, look } = watched({ databases: { tenants } }, () => now);
+  fs.writeFileSync(site.backupDirectory, 'not a directory');
+  const found = async (): Promise<string[]> => (await look()).problems.map(({ key }) => key).sort();
+  expect(await found()).toEqual(['logs/backups', 'tenants/list']);
+  fs.rmSync(site.backupDirectory);
+  fs.mkdirSync(site.workspace.path('gone'));
+  fs.copyFileSync(site.database, site.workspace.path('gone', 'a.db'));
+  expect(watch.isStale()).toBe(false);
+  now = new Date(now.getTime() + 301_000);
+  expect(watch.isStale()).toBe(true);
+  expect(await found()).toEqual([]);
+});
+
 test('what a backup directory holds is looked up again after an hour, whatever has happened', async () => {
   let now = new Date();
   const { site, watch, look } = watched({}, () => now);
