@@ -142,7 +142,7 @@ export class Metrics {
     set('backup_age_seconds', 'Age of the newest sound backup.', age);
     set('backup_bytes', 'Stored size of the newest sound backup.', backup?.storedBytes ?? 0);
     set('backups', 'Sound backups.', view.backups.filter(({ sound }) => sound).length);
-    set('backups_damaged', 'Backups known to be damaged.', view.backups.filter(({ sound }) => !sound).length);
+    set('backups_damaged', 'Backups known to be damaged.', view.backups.filter(isDamaged).length);
     const proven = view.lastProvenRestore;
     set('proven_restore_timestamp_seconds', 'When a backup was last restored to scratch.', seconds(proven?.at));
     set('proven_restore_duration_seconds', 'How long that took.', (proven?.restoreMs ?? 0) / 1000);
@@ -216,6 +216,11 @@ export class Metrics {
     }
     gauge.set(labels, value);
   }
+}
+
+/** One that is only proven too little for a database that is damaged is not sound, and not damaged either. */
+function isDamaged({ verified }: DatabaseView['backups'][number]): boolean {
+  return verified === 'DAMAGED';
 }
 
 /** Unix time; 0: never. */

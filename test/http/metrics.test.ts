@@ -68,6 +68,14 @@ test('an age is seconds, and infinite without a backup', async () => {
   expect(sample(none, 'debuggle_db_backup_timestamp_seconds{database="logs"}')).toBe('0');
 });
 
+test('a backup that is proven too little while its database is damaged is not a damaged backup', async () => {
+  const [backup] = database.backups;
+  const backups = backup === undefined ? [] : [{ ...backup, sound: false, verified: 'quick_check' }];
+  const exposition = await text(overview({ databases: [{ ...database, backups }] }));
+  expect(sample(exposition, 'debuggle_db_backups{database="logs"}')).toBe('0');
+  expect(sample(exposition, 'debuggle_db_backups_damaged{database="logs"}')).toBe('0');
+});
+
 test('the outcome of a run is 1 for one of all outcomes, and a status for one of all statuses', async () => {
   const exposition = await text();
   const ones = (name: string): string[] =>
