@@ -276,6 +276,7 @@ describe('the choice of the reader', () => {
     ['database=', {}],
     ['refresh=30', { refreshSeconds: 30 }],
     ['refresh=1', {}],
+    ['refresh=31', {}],
     ['refresh=1e9', {}],
     ['refresh=%22%3E', {}],
     ['database=x&refresh=60&other=1', { database: 'x', refreshSeconds: 60 }],

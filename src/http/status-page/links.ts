@@ -8,13 +8,16 @@ export interface StatusPageChoice {
   readonly refreshSeconds?: number;
 }
 
+/** Seconds. Few, because each makes a page of its own: a stranger who asks for all numbers there are must not keep the program busy. */
+const refreshes: readonly number[] = [10, 30, 60, 300];
+
 /** `?database=NAME&refresh=30`. What makes no sense in it is as if it were not there. */
 export function statusPageChoice(query: URLSearchParams): StatusPageChoice {
   const database = query.get('database');
   const seconds = Number(query.get('refresh') ?? Number.NaN);
   return {
     ...(database !== null && database !== '' && { database }),
-    ...(Number.isInteger(seconds) && seconds >= 5 && seconds <= 86_400 && { refreshSeconds: seconds }),
+    ...(refreshes.includes(seconds) && { refreshSeconds: seconds }),
   };
 }
 
