@@ -37,12 +37,15 @@ export function openProblems(db: OwnDatabase, database: string | null): readonly
     `SELECT job, outcome, summary, error_code, error_message, started_at, duration_ms, ${bad} AS is_bad FROM run_job
      WHERE database IS ? AND job = ? AND ${conclusive} ORDER BY id DESC LIMIT 1`,
   );
+  const isSound = (): boolean => database !== null && damagedSince(db, database) === undefined;
   return jobsOf(db, database)
     .flatMap((job): OpenProblem[] => {
       const result = newest.get(database, job);
       if (result?.is_bad !== 1) return [];
       const last = new Date(result.started_at);
       if (acknowledged !== undefined && last.getTime() + result.duration_ms <= acknowledged.getTime()) return [];
+      // Found sound since, by a look as thorough: after a restore, by the backup that follows it.
+      if (result.error_code === 'damaged' && isSound()) return [];
       const since = firstOfStreak(db, database, [job], bad, `${conclusive} AND NOT ${bad}`) ?? last;
       const code = jobErrorCodes.find((known) => known === result.error_code) ?? null;
       return [{ job, outcome: result.outcome, message: result.error_message ?? result.summary, code, since, last }];
