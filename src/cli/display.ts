@@ -96,6 +96,12 @@ export class Display {
     await this.look();
   }
 
+  /** A reload that was refused, and why. */
+  refused(mistakes: readonly string[]): void {
+    this.#watch.refused(mistakes);
+    if (Number.isFinite(this.#judgeAgainAt)) this.#safely(() => this.#judge());
+  }
+
   async close(): Promise<void> {
     this.#closed = true;
     clearInterval(this.#timer);

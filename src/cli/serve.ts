@@ -277,6 +277,7 @@ class Daemon {
     const { log } = this.parts;
     const mistakes = error instanceof ConfigError ? error.mistakes.map(formatMistake) : [toJobError(error).message];
     log.error({ config: this.#config.file, mistakes }, 'configuration refused: the old one stays in force');
+    this.#display?.refused(mistakes);
     this.#service.reloaded();
   }
 

@@ -141,7 +141,10 @@ function absent(state: AlertState, seen: Observation, now: Date): Step {
   const patienceMs = absence === 'unwatched' ? unwatchedMs : isFlapping(state.openings, now) ? flapsMs : 0;
   if (goneMs < patienceMs) return { state: gone };
   const over: AlertState = { ...gone, isOverTold: true };
-  const message = absence === 'unwatched' ? 'Nobody looks at this database any more.' : 'It is over.';
+  const message =
+    absence === 'unwatched'
+      ? 'Nobody looks at this database any more.'
+      : 'It no longer stands open: it went well since, or somebody has acknowledged it.';
   return {
     state: over,
     message: told('recovery', { ...state, message, advice: '', since: new Date(state.since) }, over, seen, now),

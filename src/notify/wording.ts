@@ -5,7 +5,7 @@ import type { ProblemMessage } from './message.js';
 
 /** `[critical] logs: backup fails`, in one line. */
 export function subjectOf({ event, severity, title }: ProblemMessage): string {
-  const mark = event === 'problem' ? severity : event === 'reminder' ? `still ${severity}` : 'recovered';
+  const mark = event === 'problem' ? severity : event === 'reminder' ? `still ${severity}` : 'closed';
   return `[${mark}] ${plain(title)}`;
 }
 

@@ -11,10 +11,11 @@ import type { DatabaseRecords } from './records.js';
 /** Without these nothing can be restored, or nobody knows whether it could. */
 const critical: ReadonlySet<string> = new Set(['backup', 'integrity', 'verify', 'restore', 'health', 'list']);
 
-const verbs: Readonly<Partial<Record<JobOutcome, string>>> = {
-  damaged: 'has found damage',
-  'timed-out': 'ran out of time',
-  held: 'waits for a decision',
+/** Of one job, and of several. */
+const verbs: Readonly<Partial<Record<JobOutcome, readonly [string, string]>>> = {
+  damaged: ['has found damage', 'have found damage'],
+  'timed-out': ['ran out of time', 'ran out of time'],
+  held: ['waits for a decision', 'wait for a decision'],
 };
 
 /** Of one database. */
@@ -22,11 +23,9 @@ export function databaseProblems(records: DatabaseRecords, now: Date): Problem[]
   const { name, incident, backupsError } = records.known;
   const found: Problem[] = [];
   if (incident !== null) found.push(incidentProblem(name, incident));
-  for (const problem of records.problems) {
-    // The incident has said it.
-    if (incident !== null && problem.outcome === 'held') continue;
-    found.push(jobProblem(problem, name));
-  }
+  // The incident has said what is held.
+  const told = records.problems.filter(({ outcome }) => incident === null || outcome !== 'held');
+  found.push(...sameCause(told).map((problems) => jobProblem(problems, name)));
   if (backupsError !== null) {
     found.push({
       key: `${name}/backups`,
@@ -66,17 +65,38 @@ function incidentProblem(name: string, incident: NonNullable<DatabaseView['incid
   };
 }
 
-/** A job that did not end well, of a database or (null) of a run as a whole. */
-export function jobProblem(problem: ReturnType<History['openProblems']>[number], database: string | null): Problem {
-  const { job, outcome, message, code, since, last } = problem;
+type JobProblem = ReturnType<History['openProblems']>[number];
+
+/** A file that is gone fails every job that looks at it, in the same words: that is one thing to do, and one message. */
+function sameCause(problems: readonly JobProblem[]): readonly (readonly [JobProblem, ...JobProblem[]])[] {
+  const groups = new Map<string, [JobProblem, ...JobProblem[]]>();
+  for (const problem of problems) {
+    const cause = JSON.stringify([problem.outcome, problem.code, problem.message]);
+    const group = groups.get(cause);
+    if (group === undefined) groups.set(cause, [problem]);
+    else group.push(problem);
+  }
+  return [...groups.values()];
+}
+
+/** Jobs that did not end well for one reason, the longest standing first: of a database, or (null) of runs as a whole. */
+export function jobProblem(
+  [first, ...others]: readonly [JobProblem, ...JobProblem[]],
+  database: string | null,
+): Problem {
+  const { job, outcome, message, code, since, last } = first;
+  const jobs = [job, ...others.map((other) => other.job)];
+  const [one, several] = verbs[outcome] ?? ['fails', 'fail'];
+  const what = `${jobs.join(', ')} ${others.length === 0 ? one : several}`;
+  const isDamage = outcome === 'damaged' || outcome === 'held';
   return {
     key: database === null ? `run/${job}` : `${database}/${job}`,
-    kind: outcome === 'damaged' || outcome === 'held' ? 'damage' : 'failure',
-    severity: critical.has(job) || outcome === 'damaged' || outcome === 'held' ? 'critical' : 'warning',
+    kind: isDamage ? 'damage' : 'failure',
+    severity: isDamage || jobs.some((each) => critical.has(each)) ? 'critical' : 'warning',
     database,
     job,
     schedule: null,
-    title: `${database === null ? job : `${database}: ${job}`} ${verbs[outcome] ?? 'fails'}`,
+    title: database === null ? what : `${database}: ${what}`,
     message,
     advice: code === null ? '' : adviceFor(code),
     since,

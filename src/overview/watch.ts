@@ -71,6 +71,8 @@ export class Watch {
   #foreign: readonly ForeignRun[] = [];
   /** What stands open about runs as a whole. */
   #general: readonly Problem[] = [];
+  /** A reload that was refused, until one is taken. */
+  #refused: Problem | undefined;
   readonly #underWay = new Map<string, RunUnderWay>();
   /** What was wrong with the records when they were last read: until they are read again they may lack anything. */
   #unsure: string | null = null;
@@ -99,6 +101,7 @@ export class Watch {
     const schedules = this.#schedules.map((records) => scheduleView(records, now));
     const problems = [
       ...this.#general,
+      ...(this.#refused === undefined ? [] : [this.#refused]),
       ...this.#unlisted.map(({ database, message }) => unlistedProblem(database.name, message, now)),
       ...this.#databases.flatMap((records) => databaseProblems(records, now)),
       ...scheduleProblems(schedules, now),
@@ -164,8 +167,14 @@ export class Watch {
     return this.#busyMs;
   }
 
+  /** A reload that came to nothing: whoever has changed the file may look here, and not into the log. */
+  refused(mistakes: readonly string[]): void {
+    this.#refused = refusedProblem(this.#config.file, mistakes, this.#now());
+  }
+
   /** A configuration that was reloaded. */
   reconfigure(config: Config): void {
+    this.#refused = undefined;
     this.#config = config;
     this.#forget();
   }
@@ -208,7 +217,7 @@ export class Watch {
     this.#busyMs = busyMs;
     this.#databases = databases;
     this.#schedules = this.#config.schedules.map((schedule) => scheduleRecords(this.#history, this.#config, schedule));
-    this.#general = this.#history.openProblems(null).map((problem) => jobProblem(problem, null));
+    this.#general = this.#history.openProblems(null).map((problem) => jobProblem([problem], null));
     this.#foreign = this.#runsElsewhere();
     this.#unsure = this.#history.degraded ?? null;
     // What is recorded meanwhile is not missed by the earlier mark; that records can be had again is seen by the later one.
@@ -304,6 +313,21 @@ export class Watch {
 /** Of a clock that was put back, too. */
 function isOld(at: number, failed: boolean, now: number): boolean {
   return Math.abs(now - at) >= (failed ? failedListingAgeMs : listingAgeMs);
+}
+
+function refusedProblem(file: string, mistakes: readonly string[], now: Date): Problem {
+  return {
+    key: 'configuration',
+    kind: 'failure',
+    severity: 'warning',
+    database: null,
+    job: null,
+    schedule: null,
+    title: 'the changed configuration was refused',
+    message: `The one from before stays in force: ${mistakes.join('; ')}`,
+    advice: `Mend ${file} until \`debuggle-maintenance check-config\` finds nothing, then reload again.`,
+    since: now,
+  };
 }
 
 function historyProblem(message: string, now: Date): Problem {

@@ -84,7 +84,9 @@ describe('a damaged database', () => {
         expect(sha256Of(databaseOf(name))).toBe(sha256);
         expect(site.backups(backupsOf(name))).toHaveLength(2);
         expect(site.backups(path.join(backupsOf(name), 'suspect'))).toHaveLength(suspects);
-        expect(statusIn(status, name).problems.map(({ job }) => job)).toEqual(['backup', 'integrity']);
+        expect(statusIn(status, name).problems.map(({ title }) => title)).toEqual([
+          `${name}: backup, integrity have found damage`,
+        ]);
       },
     );
   });

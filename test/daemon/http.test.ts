@@ -181,6 +181,18 @@ describe('the port', () => {
   });
 });
 
+test('a reload that is refused is an open problem until one is taken', async () => {
+  const { site, daemon, port } = await started(served());
+  const text = fs.readFileSync(site.file, 'utf8');
+  fs.writeFileSync(site.file, `${text}\nscedules: {}\n`);
+  daemon.signal('SIGHUP');
+  const page = await answered(port, '/', ({ body }) => body.includes('the changed configuration was refused'));
+  expect(page.body).toContain('did you mean');
+  fs.writeFileSync(site.file, text);
+  daemon.signal('SIGHUP');
+  await answered(port, '/', ({ body }) => !body.includes('the changed configuration was refused'));
+});
+
 test('the token comes from a file, is asked for, and stands in no log', async () => {
   const token = 'a-token-of-some-length';
   const site = served({ http: { listen: '127.0.0.1:0', token: { file: 'token' } } });

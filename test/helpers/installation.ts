@@ -220,7 +220,7 @@ const contractStatus = z.looseObject({
   databases: z.array(
     z.looseObject({
       database: z.string(),
-      problems: z.array(z.looseObject({ job: z.string().nullable(), message: z.string() })),
+      problems: z.array(z.looseObject({ job: z.string().nullable(), title: z.string(), message: z.string() })),
     }),
   ),
 });

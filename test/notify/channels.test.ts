@@ -105,7 +105,7 @@ describe('slack', () => {
         text: ':rotating_light: *[critical] logs: backup fails*\ncannot back up logs: 1.2 GB free, 3.0 GB needed\nFree some space.\nSince 2026-11-23 12:00 UTC, on db1.',
       },
       {
-        text: ':white_check_mark: *[recovered] logs: backup fails*\nIt is over.\nOpen from 2026-11-23 12:00 UTC to 2026-11-23 13:00 UTC, on db1.',
+        text: ':white_check_mark: *[closed] logs: backup fails*\nIt no longer stands open: it went well since, or somebody has acknowledged it.\nOpen from 2026-11-23 12:00 UTC to 2026-11-23 13:00 UTC, on db1.',
       },
     ]);
   });
@@ -186,7 +186,7 @@ describe('opsgenie', () => {
       },
       {
         source: 'db1',
-        note: 'It is over.\nOpen from 2026-11-23 12:00 UTC to 2026-11-23 13:00 UTC, on db1.',
+        note: 'It no longer stands open: it went well since, or somebody has acknowledged it.\nOpen from 2026-11-23 12:00 UTC to 2026-11-23 13:00 UTC, on db1.',
       },
     ]);
   });
@@ -224,7 +224,7 @@ describe('ntfy', () => {
     expect(receiver.documents().map(({ title, priority }) => [title, priority])).toEqual([
       ['[critical] logs: backup fails', 5],
       ['[still warning] logs: backup fails', 3],
-      ['[recovered] logs: backup fails', 3],
+      ['[closed] logs: backup fails', 3],
     ]);
     expect(receiver.requests[0]?.headers.authorization).toBe('Bearer tk_1');
   });
@@ -332,7 +332,7 @@ describe('email', () => {
     );
     const id = /^Message-ID: (\S+)$/im.exec(first)?.[1];
     expect(/^In-Reply-To: (\S+)$/im.exec(second)?.[1]).toBe(id);
-    expect(second).toMatch(/^Subject: \[recovered\] logs: backup fails$/m);
+    expect(second).toMatch(/^Subject: \[closed\] logs: backup fails$/m);
   });
 
   test('no name of a database adds a header', async () => {

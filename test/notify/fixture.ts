@@ -52,7 +52,7 @@ export const aProblem: ProblemMessage = {
 export const itsRecovery: ProblemMessage = {
   ...aProblem,
   event: 'recovery',
-  message: 'It is over.',
+  message: 'It no longer stands open: it went well since, or somebody has acknowledged it.',
   advice: '',
   at: '2026-11-23T13:00:00.000Z',
 };

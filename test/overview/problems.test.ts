@@ -77,6 +77,15 @@ test.each<[string, Parameters<typeof records>, Partial<Problem>]>([
   expect(problems[0]).toMatchObject({ database: 'logs', ...expected });
 });
 
+test('one cause is one problem, whatever it makes fail: a file that is gone fails every job in the same words', () => {
+  const gone = { ...open, message: 'no such file', code: 'missing' } as const;
+  const problems = [gone, { ...gone, job: 'integrity' }, { ...open, job: 'analyze' }];
+  expect(problemsOf({}, { problems })).toMatchObject([
+    { key: 'logs/backup', job: 'backup', severity: 'critical', title: 'logs: backup, integrity fail' },
+    { key: 'logs/analyze', title: 'logs: analyze fails' },
+  ]);
+});
+
 test('a database configured a moment ago lacks no backup yet: its first is still to come', () => {
   const operations = known.operations.map((operation) => ({ ...operation, last: null }));
   expect(problemsOf({ lastGoodBackup: null, operations })).toEqual([]);
