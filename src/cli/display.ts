@@ -13,6 +13,8 @@ import type { RunParts } from '../schedule/run.js';
 import type { Parts } from './open.js';
 
 const lookMs = 1000;
+/** A backup directory that answers at all does so sooner. */
+const patienceMs = 2000;
 /** Times what the last reading took, before the next. */
 const restFactor = 20;
 /** What only the time makes a problem, or a reminder, is seen at the latest after this. */
@@ -41,7 +43,7 @@ export class Display {
   ) {
     this.#notifier = parts.notifier;
     this.#log = parts.log;
-    this.#watch = new Watch(parts, { startedAt, only });
+    this.#watch = new Watch(parts, { startedAt, only, patienceMs });
     this.#config = parts.config.http;
     this.#wanted = this.#config;
     this.#http = this.#serve();

@@ -27,6 +27,8 @@ import { settleUnfinishedRestores } from './unfinished.js';
 import { settleUnfinishedGuards } from './unfinished-guards.js';
 
 const tellsWithinMs = 10_000;
+/** For backup directories: one that does not answer holds nobody up. */
+const patienceMs = 10_000;
 
 export interface RunNowOptions extends GlobalOptions {
   readonly runNow: string;
@@ -87,7 +89,7 @@ export async function runNow(options: RunNowOptions): Promise<number> {
 
 /** What the run has changed is told before the program ends, as far as it can be; what waits is for the daemon, or the next call. */
 async function tell(parts: Parts, notifier: Notifier, signal: AbortSignal): Promise<void> {
-  const watch = new Watch(parts, { startedAt: null });
+  const watch = new Watch(parts, { startedAt: null, patienceMs });
   try {
     await watch.refresh();
     // Half a picture would say that the other half is over.

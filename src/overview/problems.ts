@@ -26,7 +26,7 @@ export function databaseProblems(records: DatabaseRecords, now: Date): Problem[]
   // The incident has said what is held.
   const told = records.problems.filter(({ outcome }) => incident === null || outcome !== 'held');
   found.push(...sameCause(told).map((problems) => jobProblem(problems, name)));
-  if (backupsError !== null) {
+  if (backupsError !== null && !records.areBackupsPending) {
     found.push({
       key: `${name}/backups`,
       database: name,

@@ -16,13 +16,15 @@ import type { DatabaseView, OperationView, RunView } from './overview.js';
 
 type OpenProblem = ReturnType<History['openProblems']>[number];
 
-/** The backups of a database, or why they cannot be listed. */
-export type Listing = { readonly found: Backups } | { readonly error: string };
+/** The backups of a database, or why they cannot be listed; `pending`: they are being listed, and nothing is wrong yet. */
+export type Listing = { readonly found: Backups } | { readonly error: string; readonly pending?: true };
 
 export interface DatabaseRecords {
   /** What is shown of it as it is. */
   readonly known: Omit<DatabaseView, 'status' | 'warnings' | 'secondsUntilFull'>;
   readonly limits: HealthOptions;
+  /** Whether the backups are only being listed: nobody can say anything about them. */
+  readonly areBackupsPending: boolean;
   /** Null: never measured. */
   readonly evidence: TimelessEvidence | null;
   /** Why the newest look could not measure it; null: it could. */
@@ -95,6 +97,7 @@ export function databaseRecords(
       lastWriterStallMs: lastStall(history, name),
     },
     limits: options.health,
+    areBackupsPending: 'pending' in listing,
     evidence: measurement?.evidence ?? null,
     unreachable: problems.find(({ job }) => job === 'health') ?? null,
     problems,

@@ -1,12 +1,12 @@
 /**
  * Keeps what is known of every database and schedule at hand, so that an answer never waits for a disk: records are read again when
  * history has changed, whichever process changed it; catalogues of backups when a run that could have changed them is over, and hourly,
- * by a child process. It changes nothing, and what it cannot have (a directory that does not answer) it says instead.
+ * by a child process, which nobody waits for longer than they will: one directory that does not answer hides nothing else. It changes nothing, and what it cannot have (a directory that does not answer) it says instead.
  *
  * Reading again everything that is known of a database takes about half a millisecond, in slices between which other work gets its turn.
  */
 import { hostname } from 'node:os';
-import { setImmediate as turn } from 'node:timers/promises';
+import { setTimeout as pause, setImmediate as turn } from 'node:timers/promises';
 import type { Config } from '../config/config.js';
 import { readBackups } from '../engine/backups.js';
 import type { Engine, Session } from '../engine/engine.js';
@@ -40,6 +40,8 @@ export interface WatchOptions {
   readonly startedAt: Date | null;
   /** Only these databases, as `--database` names them; empty: all. */
   readonly only?: readonly string[];
+  /** How long a `refresh` waits for backup directories; what comes later makes another one due. Default: until they have answered. */
+  readonly patienceMs?: number;
   readonly now?: () => Date;
 }
 
@@ -48,6 +50,7 @@ const listingAgeMs = 3_600_000;
 /** One that failed: what was wrong may be right again, a disk mounted, say. */
 const failedListingAgeMs = 300_000;
 const listTimeoutMs = 60_000;
+const notListedYet: Listing = { error: 'they are being listed', pending: true };
 const newestRuns = 100;
 const rememberedRuns = 1000;
 
@@ -79,6 +82,9 @@ export class Watch {
   /** Runs that are over and were seen to be, the newest first. */
   #over: ReadonlySet<string>;
   #mark = '';
+  /** Databases whose backups a run may have changed since they were listed. */
+  readonly #changed = new Set<string>();
+  #listing: Promise<void> | undefined;
   /** When the files of globs were last looked up; 0: they are to be. */
   #listedAt = 0;
   #closed = false;
@@ -202,12 +208,13 @@ export class Watch {
     const ended = this.#newlyEnded();
     for (const { run_id } of ended) this.#underWay.delete(run_id);
     if (ended.length > 0 || this.#areTargetsOld(this.#now().getTime())) await this.#listTargets();
-    await this.#listBackups(new Set(ended.flatMap(({ databases }) => databases.map(({ name }) => name))));
+    for (const { databases } of ended) for (const { name } of databases) this.#changed.add(name);
+    await this.#backupsListed();
     const kinds = scheduledKinds(this.#config.schedules);
     const databases: DatabaseRecords[] = [];
     let busyMs = 0;
     for (const listed of this.#listed) {
-      const listing = this.#listings.get(listed.target.name)?.listing ?? { error: 'not listed yet' };
+      const listing = this.#listings.get(listed.target.name)?.listing ?? notListedYet;
       if (this.#closed) return [];
       const began = performance.now();
       databases.push(databaseRecords(this.#history, listed, listing, kinds, this.#now()));
@@ -225,6 +232,31 @@ export class Watch {
     // Reloaded meanwhile: some of this was read for the old one.
     if (this.#config !== config) this.#forget();
     return ended;
+  }
+
+  /** Or as far as they are when patience is at its end: the rest is listed on, and then makes all of this stale. */
+  async #backupsListed(): Promise<void> {
+    const listing = (this.#listing ??= this.#listBackups().finally(() => {
+      this.#listing = undefined;
+    }));
+    const { patienceMs } = this.#options;
+    if (patienceMs === undefined) {
+      await listing;
+      return;
+    }
+    const waited = new AbortController();
+    const ended = await Promise.race([
+      listing.then(() => true),
+      pause(patienceMs, false, { signal: waited.signal, ref: false }).catch(() => false),
+    ]);
+    waited.abort();
+    if (ended) return;
+    listing.then(
+      () => {
+        this.#mark = '';
+      },
+      () => undefined,
+    );
   }
 
   #newlyEnded(): readonly RunReport[] {
@@ -280,19 +312,24 @@ export class Watch {
     for (const name of this.#listings.keys()) if (!names.has(name)) this.#listings.delete(name);
   }
 
-  async #listBackups(changed: ReadonlySet<string>): Promise<void> {
+  async #listBackups(): Promise<void> {
     const now = this.#now().getTime();
+    const config = this.#config;
     const session = this.#engine.session('catalogue', new AbortController().signal);
     try {
       for (const { target } of this.#listed) {
         if (this.#closed) return;
         const had = this.#listings.get(target.name);
-        if (had !== undefined && !changed.has(target.name) && !isOld(had.at, 'error' in had.listing, now)) continue;
+        // One that changes again while it is listed is listed again the next time.
+        const isChanged = this.#changed.delete(target.name);
+        if (had !== undefined && !isChanged && !isOld(had.at, 'error' in had.listing, now)) continue;
         const of = { directory: target.backupDirectory, database: target.name };
         const listing = await this.#list(session, of).then(
           (found): Listing => ({ found }),
           (error: unknown): Listing => ({ error: toJobError(error).message }),
         );
+        // Reloaded meanwhile: it may have another directory now.
+        if (this.#config !== config) return;
         this.#listings.set(target.name, { listing, at: this.#now().getTime() });
       }
     } finally {

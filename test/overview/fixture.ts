@@ -86,6 +86,7 @@ export function records(
       growthBytesPerDay: 1e9 / 2,
       replaced: undefined,
     },
+    areBackupsPending: false,
     unreachable: null,
     problems: [],
     ...rest,

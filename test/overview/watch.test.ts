@@ -8,6 +8,7 @@ import { RunUnderWay } from '../../src/overview/run-under-way.js';
 import { Engine, History, Watch } from '../engine/compiled.js';
 import { type ConfigOverrides, writeConfig } from '../helpers/configuration.js';
 import { type Installation, install } from '../helpers/installation.js';
+import { until } from '../helpers/until.js';
 import { begun, finished, rememberingLog } from '../history/fixture.js';
 
 interface Watched {
@@ -17,14 +18,26 @@ interface Watched {
   readonly look: () => Promise<Overview>;
 }
 
+interface Around {
+  readonly now?: () => Date;
+  readonly slow?: (engine: InstanceType<typeof Engine>) => InstanceType<typeof Engine>;
+  readonly patienceMs?: number;
+}
+
 /** As a daemon beside the runs that the test makes. */
-function watched(config: ConfigOverrides = {}, now: () => Date = () => new Date()): Watched {
+function watched(
+  config: ConfigOverrides = {},
+  { now = () => new Date(), slow = (engine) => engine, patienceMs }: Around = {},
+): Watched {
   const site = install({ config });
   fs.mkdirSync(site.stateDirectory, { recursive: true, mode: 0o700 });
   const history = History.open(site.stateDirectory, { now, log: rememberingLog() });
   const engine = new Engine({ memoryBytes: 1024 ** 3 });
   const loaded = loadConfig(site.file, { variables: process.env }, now());
-  const watch = new Watch({ config: loaded, history, engine }, { startedAt: now(), now });
+  const watch = new Watch(
+    { config: loaded, history, engine: slow(engine) },
+    { startedAt: now(), now, ...(patienceMs === undefined ? {} : { patienceMs }) },
+  );
   onTestFinished(async () => {
     watch.close();
     await engine.close();
@@ -35,6 +48,17 @@ function watched(config: ConfigOverrides = {}, now: () => Date = () => new Date(
     return watch.overview();
   };
   return { site, watch, history, look };
+}
+
+/** The same object, with one method of ours. */
+function bound<Of extends object>(of: Of, method: string, ours: (...args: never) => unknown): Of {
+  return new Proxy(of, {
+    get: (target, name) => {
+      const own: unknown = Reflect.get(target, name, target);
+      if (name === method) return ours;
+      return typeof own === 'function' ? (own.bind(target) as unknown) : own;
+    },
+  });
 }
 
 test('a run of another process is noticed once it is over, told once, and its backup is in the catalogue', async () => {
@@ -141,7 +165,7 @@ test('a backup directory that was used and is gone is a problem of its own, and 
 test('what could not be listed is looked up again after five minutes, though nothing has happened', async () => {
   let now = new Date();
   const tenants = { path: 'gone/*.db', backup_directory: 'tenants' };
-  const { site, watch, look } = watched({ databases: { tenants } }, () => now);
+  const { site, watch, look } = watched({ databases: { tenants } }, { now: () => now });
   fs.writeFileSync(site.backupDirectory, 'not a directory');
   const found = async (): Promise<string[]> => (await look()).problems.map(({ key }) => key).sort();
   expect(await found()).toEqual(['logs/backups', 'tenants/list']);
@@ -154,9 +178,34 @@ test('what could not be listed is looked up again after five minutes, though not
   expect(await found()).toEqual([]);
 });
 
+test('a backup directory that does not answer hides nothing else, is no problem yet, and is known once it answers', async () => {
+  let answer = (): void => undefined;
+  const answered = new Promise<void>((resolve) => {
+    answer = resolve;
+  });
+  const slow = (engine: InstanceType<typeof Engine>): InstanceType<typeof Engine> =>
+    bound(engine, 'session', (...args: Parameters<typeof engine.session>) => {
+      const session = engine.session(...args);
+      const call = session.call.bind(session) as (...asked: unknown[]) => Promise<unknown>;
+      return bound(session, 'call', async (...asked: unknown[]) => {
+        await answered;
+        return await call(...asked);
+      });
+    });
+  const { site, history, watch, look } = watched({}, { slow, patienceMs: 20 });
+  expect((await site.run(['--run-now', 'daily'])).code).toBe(0);
+  history.incident({ database: 'logs', runId: 'r1', row: 'R12', at: new Date(), message: 'damaged, held' });
+  const first = await look();
+  expect(first.problems.map(({ key }) => key)).toEqual(['logs/incident']);
+  expect(first.databases).toMatchObject([{ backups: [], backupsError: 'they are being listed' }]);
+  answer();
+  await until('the listing', () => watch.isStale());
+  expect((await look()).databases).toMatchObject([{ backups: [{}], backupsError: null }]);
+});
+
 test('what a backup directory holds is looked up again after an hour, whatever has happened', async () => {
   let now = new Date();
-  const { site, watch, look } = watched({}, () => now);
+  const { site, watch, look } = watched({}, { now: () => now });
   expect((await site.run(['--run-now', 'daily'])).code).toBe(0);
   expect((await look()).databases).toMatchObject([{ backups: [{}] }]);
   fs.rmSync(site.backup().path);
