@@ -242,6 +242,7 @@ class Daemon {
 
   /** A configuration with mistakes is refused, and the old one stays in force. */
   #reload(): void {
+    if (this.#drain.signal.aborted) return;
     const { log } = this.parts;
     this.#service.reloading();
     log.reopen();
