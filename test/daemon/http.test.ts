@@ -126,7 +126,8 @@ describe('a run under way', () => {
   });
 
   test('is shown while it runs, and every address goes on answering', async () => {
-    const site = served();
+    // Compressed, it takes some seconds.
+    const site = served({ jobs: { backup: { compress: 'gzip' } } });
     expect((await site.run(['--run-now', 'daily'])).code).toBe(0);
     missRun(site.stateDirectory, 'daily');
     fs.copyFileSync(large, site.database);
