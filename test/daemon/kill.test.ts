@@ -132,6 +132,7 @@ async function killAndRecover(
   const { whole, half, debris } = withoutLookalike(site);
   expect(half, where).toEqual([]);
   expect(whole, where).toContain(before);
+  const left = newest(site);
   const kinds = [whole.length, ...debris.map((name) => name.replace(/[0-9a-f]{16}|\d{8}T\d{6}Z/, ''))].join(' ');
   if (!listed.has(kinds)) {
     listed.add(kinds);
@@ -142,7 +143,7 @@ async function killAndRecover(
   const next = await site.run(daily);
   expect(next.code, `${where}\n${next.stdout}${next.stderr}`).toBe(0);
   expectCleanedUp(site, where);
-  expect(examineBackups(site.backupDirectory).whole, where).toContain(whole.at(-1));
+  expect(examineBackups(site.backupDirectory).whole, where).toContain(left);
 }
 
 async function runWithFault(context: TestContext, site: Installation, action: 'COUNT' | 'KILLGROUP', at = 1) {
