@@ -8,9 +8,10 @@ import type { AddressInfo } from 'node:net';
 import { expect, onTestFinished, type TestContext, test } from 'vitest';
 import { parse } from 'yaml';
 import { z } from 'zod';
+import { freePort } from '../helpers/free-port.js';
 import { copyAsOf, type Installation, removeBackup, withBackups } from '../helpers/installation.js';
 import type { RunningProgram } from '../helpers/program.js';
-import { eventually, freePort, type Service, startAlertmanager, startPrometheus } from './programs.js';
+import { eventually, type Service, startAlertmanager, startPrometheus } from './programs.js';
 import { readDeployed, shippedDashboard } from './shipped.js';
 
 /** Never, as long as a test takes. */

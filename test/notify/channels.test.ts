@@ -6,6 +6,7 @@ import { DeliveryError } from '../../src/notify/channel.js';
 import type { Message } from '../../src/notify/message.js';
 import { deliver } from '../../src/notify/registry.js';
 import { secretsOf } from '../../src/notify/settings.js';
+import { freePort } from '../helpers/free-port.js';
 import { until } from '../helpers/until.js';
 import { workspace } from '../helpers/workspace.js';
 import { selfSigned } from './certificate.js';
@@ -449,11 +450,3 @@ i: { webhook: { url: "https://plain.example" } }`);
     ].sort(),
   );
 });
-
-async function freePort(): Promise<number> {
-  const server = createServer();
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
-  const address = server.address();
-  await new Promise<void>((resolve) => server.close(() => resolve()));
-  return typeof address === 'object' && address !== null ? address.port : 0;
-}

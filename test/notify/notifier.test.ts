@@ -1,5 +1,4 @@
 import { type ChildProcess, spawn } from 'node:child_process';
-import { createServer } from 'node:net';
 import path from 'node:path';
 import Database from 'better-sqlite3';
 import { describe, expect, onTestFinished, test } from 'vitest';
@@ -7,6 +6,7 @@ import { History } from '../../src/history/history.js';
 import { Outbox } from '../../src/history/outbox.js';
 import type { RunOutcome } from '../../src/jobs/outcome.js';
 import { Notifier, type NotifierParts } from '../../src/notify/notifier.js';
+import { freePort } from '../helpers/free-port.js';
 import { until } from '../helpers/until.js';
 import { workspace } from '../helpers/workspace.js';
 import { finished, rememberingLog } from '../history/fixture.js';
@@ -356,11 +356,3 @@ describe('several processes', () => {
 });
 
 const database = (name: string) => ({ name, group: name, backupsError: null });
-
-async function freePort(): Promise<number> {
-  const server = createServer();
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
-  const address = server.address();
-  await new Promise<void>((resolve) => server.close(() => resolve()));
-  return typeof address === 'object' && address !== null ? address.port : 0;
-}

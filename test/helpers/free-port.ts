@@ -1,0 +1,13 @@
+/** A port for a program that must be told one, or for nobody. */
+import { once } from 'node:events';
+import { type AddressInfo, createServer } from 'node:net';
+
+/** One on loopback that nobody listened on a moment ago. */
+export async function freePort(): Promise<number> {
+  const server = createServer().listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  const { port } = server.address() as AddressInfo;
+  server.close();
+  await once(server, 'close');
+  return port;
+}
