@@ -44,11 +44,14 @@ describe('an idle daemon', () => {
     const daemon = site.start();
     await daemon.waitForLog(is('ready'));
     await until('no more children', () => descendantsOf(daemon.pid).length === 0);
-    // V8 tidies up once, some seconds after the start: that falls into one of the two times.
-    const first = await ticksUsed(daemon.pid, 5000);
-    const second = await ticksUsed(daemon.pid, 5000);
-    expect(Math.min(first, second)).toBeLessThanOrEqual(1);
-    expect(first + second).toBeLessThanOrEqual(20);
+    // V8 tidies up once, for a second or two some seconds after the start: that falls into two of the three times at most.
+    const used = [
+      await ticksUsed(daemon.pid, 4000),
+      await ticksUsed(daemon.pid, 4000),
+      await ticksUsed(daemon.pid, 4000),
+    ];
+    expect(Math.min(...used)).toBeLessThanOrEqual(1);
+    expect(used.reduce((sum, ticks) => sum + ticks)).toBeLessThanOrEqual(20);
     expect(descendantsOf(daemon.pid)).toEqual([]);
     expect(residentBytes(daemon.pid)).toBeLessThan(100e6);
     await expectEndWithin(daemon, 'SIGTERM', 2000);
