@@ -159,6 +159,6 @@ describe('what an operator looks up', () => {
       JSON.parse(fs.readFileSync(path.join(installation.backupDirectory, manifest), 'utf8')) as object,
     );
     const explained = rowsOf(read('docs/backups.md'), 'field').flatMap(([field]) => codeIn(field));
-    expect(explained.sort()).toEqual([...fields, 'anomaly'].sort());
+    expect(explained.sort()).toEqual([...fields, 'anomaly', 'delta'].sort());
   });
 });

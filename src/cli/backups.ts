@@ -1,6 +1,8 @@
 /** `backups`: the catalogue, and why retention keeps each of them. `keep` and `release` pin one or let it go. */
+import { dirname, join } from 'node:path';
 import { JobError, UsageError } from '../errors.js';
 import type { Backup } from '../files/backups.js';
+import { storedNames } from '../files/names.js';
 import { goodBackups } from '../jobs/good-backups.js';
 import type { Listed } from '../jobs/targets.js';
 import type { BackupView, DatabaseView } from '../overview/overview.js';
@@ -46,6 +48,7 @@ function asDocument({ name, backupDirectory, retentionWaits, backups: found }: D
       created_at: backup.createdAt.toISOString(),
       size_bytes: backup.sizeBytes,
       stored_bytes: backup.storedBytes,
+      ...(backup.builtOn === null ? {} : { built_on: backup.builtOn }),
       verified: verified(backup),
       keep: backup.keptBecause,
       pinned: backup.pinned,
@@ -64,7 +67,7 @@ function printCatalogue({ name, backupDirectory, backupsError, retentionWaits, b
   if (found.length === 0) return;
   const rows = found.map((backup) => [
     `  ${backup.name}`,
-    formatBytes(backup.storedBytes),
+    `${formatBytes(backup.storedBytes)}${backup.builtOn === null ? '' : ' (delta)'}`,
     verified(backup),
     backup.keptBecause.length === 0 ? 'deleted by the next retention' : backup.keptBecause.join('; '),
   ]);
@@ -83,8 +86,9 @@ async function findBackup(
 ): Promise<{ listed: Listed; backup: Backup }> {
   for (const listed of await chosenTargets(parts, only)) {
     const { backups } = await backupsOf(parts, listed);
-    const backup = backups.find((candidate) =>
-      [candidate.stem, candidate.manifest.file, candidate.path].includes(name),
+    // Also by the name that its file had before it became a delta.
+    const backup = backups.find(({ stem, path }) =>
+      [stem, ...storedNames(stem).flatMap((file) => [file, join(dirname(path), file)])].includes(name),
     );
     if (backup !== undefined) return { listed, backup };
   }

@@ -4,10 +4,11 @@
  */
 import { realpathSync } from 'node:fs';
 import { basename, dirname, join, resolve } from 'node:path';
-import { JobError, UsageError } from '../errors.js';
+import { JobError, toJobError, UsageError } from '../errors.js';
 import type { Backup } from '../files/backups.js';
 import { partialPath } from '../files/names.js';
 import { type Listed, listTargets } from '../jobs/targets.js';
+import { unpackBackup } from '../jobs/unpack-backup.js';
 import { formatBytes, formatDuration } from '../units.js';
 import { chooseBackup } from './backups.js';
 import { type GlobalOptions, openForReadingOnly, type Parts, readConfig } from './open.js';
@@ -21,6 +22,8 @@ export interface RestoreOptions extends GlobalOptions {
   readonly inPlace?: boolean | undefined;
   readonly yes?: boolean | undefined;
 }
+
+const attempts = 3;
 
 export async function restore(options: RestoreOptions): Promise<number> {
   const [name, ...others] = options.database ?? [];
@@ -36,9 +39,8 @@ export async function restore(options: RestoreOptions): Promise<number> {
   const destination = resolve(options.to);
   const parts = openForReadingOnly(readConfig(options));
   try {
-    const { listed, backup } = await chooseBackup(parts, name, options.from);
     await refuseOurs(parts, destination);
-    const restored = await restoreTo(parts, listed, backup, destination, options.force === true);
+    const { backup, restored } = await restoreChosen(parts, name, options, destination);
     if (options.json === true) printJson(restored);
     else
       print(
@@ -47,6 +49,23 @@ export async function restore(options: RestoreOptions): Promise<number> {
     return 0;
   } finally {
     await parts.close();
+  }
+}
+
+/** A run of the daemon may turn the backup into a delta, or lay it on another one, between the look at the list and the reading. */
+async function restoreChosen(
+  parts: Parts,
+  name: string,
+  { from, force }: RestoreOptions,
+  destination: string,
+): Promise<{ backup: Backup; restored: Restored }> {
+  for (let attempt = 1; ; attempt += 1) {
+    const { listed, backup } = await chooseBackup(parts, name, from);
+    try {
+      return { backup, restored: await restoreTo(parts, listed, backup, destination, force === true) };
+    } catch (error) {
+      if (toJobError(error).code !== 'missing' || attempt >= attempts) throw error;
+    }
   }
 }
 
@@ -93,13 +112,21 @@ function real(path: string): string {
   }
 }
 
+interface Restored {
+  readonly backup: string;
+  readonly to: string;
+  readonly size_bytes: number;
+  readonly rows: number;
+  readonly duration_ms: number;
+}
+
 async function restoreTo(
   { engine }: Parts,
   listed: Listed,
   backup: Backup,
   destination: string,
   force: boolean,
-): Promise<{ backup: string; to: string; size_bytes: number; rows: number; duration_ms: number }> {
+): Promise<Restored> {
   const began = performance.now();
   const { manifest } = backup;
   const session = engine.session(listed.target.name);
@@ -112,17 +139,12 @@ async function restoreTo(
         'full',
         `cannot restore to ${destination}: ${formatBytes(free)} free there, ${formatBytes(manifest.size_bytes)} needed`,
       );
-    const { plain, stored } = await session.call('unpack', {
-      from: backup.path,
-      to: temporary,
-      compression: manifest.compression,
-    });
-    if (stored.sha256 !== manifest.stored_sha256 || plain.sha256 !== manifest.sha256) {
+    const wrong = await unpackBackup(session, backup, temporary);
+    if (wrong !== undefined)
       throw new JobError(
         'backup-damaged',
-        `backup ${backup.stem} is damaged: its sha256 is not the one in its manifest; choose an older one with --from`,
+        `backup ${backup.stem} is damaged: ${wrong.sentence}; choose an older one with --from`,
       );
-    }
     const proof = await session.call('prove', { path: temporary, mode: 'full' });
     const [finding] = proof.findings.damage;
     if (finding !== undefined)

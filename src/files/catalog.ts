@@ -5,8 +5,8 @@
 import { lstatSync, readdirSync, type Stats } from 'node:fs';
 import { join } from 'node:path';
 import { errorCodeOf, toFileError } from '../errors.js';
-import { claimOf, readManifestFile } from './manifest-file.js';
-import { compressions, isStemOf, manifestPath, pinPath, storedName } from './names.js';
+import { baseOf, claimOf, readManifestFile } from './manifest-file.js';
+import { deltaNames, isStemOf, manifestPath, pinPath, storedName, storedNames } from './names.js';
 
 /** A manifest, whatever it says, and what lies beside it. */
 export interface CatalogEntry {
@@ -28,14 +28,14 @@ function entriesAmong(
   names: readonly string[],
   { directory, database }: { directory: string; database: string },
 ): CatalogEntry[] {
+  const there = new Set(names);
   return names.flatMap((name) => {
     const stem = name.slice(0, -'.json'.length);
     if (name !== `${stem}.json` || !isStemOf(stem, database)) return [];
     const manifest = readManifestFile(manifestPath(directory, stem));
     if (manifest === undefined) return [];
-    const stored = compressions.flatMap((compression) => {
-      const file = storedName(stem, compression);
-      const stat = lookAt(join(directory, file));
+    const stored = storedNames(stem).flatMap((file) => {
+      const stat = there.has(file) ? lookAt(join(directory, file)) : undefined;
       return stat === undefined ? [] : [{ name: file, isFile: stat.isFile(), sizeBytes: stat.size }];
     });
     return [{ stem, manifest, stored, pinned: lookAt(pinPath(directory, stem)) !== undefined }];
@@ -44,7 +44,7 @@ function entriesAmong(
 
 /**
  * Manifests of this database that stand alone, among the names in its directory: what a crash in the middle of publishing or pruning leaves.
- * One beside a stored file of another compression than it says is damaged, and somebody will have to look at it.
+ * One beside a stored file of another name than it says is damaged, and somebody will have to look at it.
  */
 export function orphanManifests(
   { directory, database }: { directory: string; database: string },
@@ -54,9 +54,29 @@ export function orphanManifests(
     .filter(({ stem, manifest, stored }) => {
       const claim = stored.length === 0 ? claimOf(manifest) : undefined;
       if (claim?.database !== database) return false;
-      return compressions.some((compression) => storedName(stem, compression) === claim.file);
+      return storedNames(stem).some((name) => name === claim.file);
     })
     .map(({ stem }) => manifestPath(directory, stem));
+}
+
+/**
+ * What a crash leaves while a backup changes its form, whole or delta: of two complete forms of one backup, the one that its manifest does
+ * not name. Only beside the one it names, in full length.
+ */
+export function superfluousForms(
+  { directory, database }: { directory: string; database: string },
+  names: readonly string[] = namesIn(directory),
+): string[] {
+  return entriesAmong(names, { directory, database }).flatMap(({ stem, manifest, stored }) => {
+    const claim = claimOf(manifest);
+    const named = stored.find(({ name }) => name === claim?.file);
+    if (claim?.database !== database || named?.isFile !== true || named.sizeBytes !== claim.stored_bytes) return [];
+    const deltas: readonly string[] = deltaNames(stem);
+    const changing = baseOf(claim) === undefined ? deltas : [storedName(stem, 'none'), ...deltas];
+    return stored
+      .filter(({ name, isFile }) => isFile && name !== named.name && changing.includes(name))
+      .map(({ name }) => join(directory, name));
+  });
 }
 
 /** Of a directory that is not there: none. */

@@ -21,14 +21,32 @@ export function readManifestFile(path: string): string | undefined {
   }
 }
 
-type Claim = Readonly<Record<'database' | 'file' | 'stored_sha256', unknown>>;
+interface Claim {
+  readonly database: unknown;
+  readonly file: unknown;
+  readonly stored_bytes: unknown;
+  readonly stored_sha256: unknown;
+  readonly delta: unknown;
+}
 
 /** No more of a manifest than shows whose it is and which file belongs to it, unchecked; undefined: none of ours. */
 export function claimOf(text: string | undefined): Claim | undefined {
   const document = jsonOf(text);
   if (typeof document !== 'object' || document === null || !('format' in document) || document.format !== 1)
     return undefined;
-  return { database: undefined, file: undefined, stored_sha256: undefined, ...document };
+  const nothing = {
+    database: undefined,
+    file: undefined,
+    stored_bytes: undefined,
+    stored_sha256: undefined,
+    delta: undefined,
+  };
+  return { ...nothing, ...document };
+}
+
+/** The backup that a delta is laid over, by what its manifest says; undefined: it is none. */
+export function baseOf({ delta }: Claim): unknown {
+  return typeof delta === 'object' && delta !== null && 'base' in delta ? delta.base : undefined;
 }
 
 function jsonOf(text: string | undefined): unknown {

@@ -19,7 +19,18 @@ const manifestSchema = z.object({
   run_id: z.string(),
   /** The stored file's name. */
   file: z.string(),
+  /** Of a stored file that is a whole database. */
   compression: z.enum(['none', 'gzip', 'zstd']),
+  /** Set when the stored file has only the pages that differ from a newer backup (docs/delta-format.md). */
+  delta: z
+    .object({
+      /** The newer backup: what its files share, and the hash of its database. */
+      base: z.string(),
+      base_sha256: sha256,
+      /** How many pages it has. */
+      pages: z.int().nonnegative(),
+    })
+    .optional(),
   /** Of the database itself, uncompressed. */
   size_bytes: z.int().positive(),
   sha256,

@@ -9,8 +9,17 @@ export const backupExtensions = { none: '.db', gzip: '.db.gz', zstd: '.db.zst' }
 export const compressions = ['none', 'gzip', 'zstd'] as const;
 export type Compression = (typeof compressions)[number];
 
-/** The one name that the stored file of a backup can have. */
+/** The one name that the stored file of a whole backup can have. */
 export const storedName = (stem: string, compression: Compression): string => `${stem}${backupExtensions[compression]}`;
+
+/** The two names that the delta of a backup can have: a new one is complete beside the old one before its manifest names it. */
+export const deltaNames = (stem: string): readonly [string, string] => [`${stem}.delta`, `${stem}.delta2`];
+
+/** Every name that a stored file of this backup can have. */
+export const storedNames = (stem: string): readonly string[] => [
+  ...compressions.map((compression) => storedName(stem, compression)),
+  ...deltaNames(stem),
+];
 
 /** Whether a stem is that of a backup of this database. `logs` does not claim what belongs to `logs-archive`. */
 export function isStemOf(stem: string, database: string): boolean {

@@ -1,31 +1,40 @@
 /**
  * Deletes backups that retention has released. The stored file goes first: a crash in between leaves a manifest alone, which the next
- * run sweeps, never a backup without manifest, which nobody would own.
+ * run sweeps, never a backup without manifest, which nobody would own. What another backup builds on stays, whoever has released it.
  */
 import { lstatSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { JobError, toFileError } from '../errors.js';
 import type { Backup } from './backups.js';
+import { readCatalog } from './catalog.js';
 import { sync } from './durable.js';
-import { claimOf, readManifestFile } from './manifest-file.js';
-import { manifestPath, pinPath, storedName } from './names.js';
+import { baseOf, claimOf, readManifestFile } from './manifest-file.js';
+import { manifestPath, pinPath, storedNames } from './names.js';
 
-/** @throws JobError `refused` when a file is no longer the one that was planned: nothing more is deleted */
-export function prune({ directory, backups }: { directory: string; backups: readonly Backup[] }): {
+/** What of a listed backup it takes to delete it. */
+export type Released = Pick<Backup, 'stem' | 'manifest'>;
+
+/**
+ * @param backups in this order: one that is built on another goes before that one
+ * @throws JobError `refused` when a file is no longer the one that was planned, or another backup builds on it: nothing more is deleted
+ */
+export function prune({ directory, backups }: { directory: string; backups: readonly Released[] }): {
   freedBytes: number;
 } {
   let freedBytes = 0;
   try {
     for (const { stem, manifest } of backups) {
-      const stored = join(directory, storedName(stem, manifest.compression));
+      const stored = join(directory, manifest.file);
       const stat = lstatSync(stored, { throwIfNoEntry: false });
       const isThePlanned = stat?.isFile() === true && stat.size === manifest.stored_bytes;
       const claim = claimOf(readManifestFile(manifestPath(directory, stem)));
       const isDescribed = (['database', 'file', 'stored_sha256'] as const).every(
         (key) => claim?.[key] === manifest[key],
       );
-      if (!isThePlanned || !isDescribed) throw changed(directory, stem);
+      const isItsName = storedNames(stem).includes(manifest.file);
+      if (!isThePlanned || !isDescribed || !isItsName) throw changed(directory, stem);
       if (lstatSync(pinPath(directory, stem), { throwIfNoEntry: false }) !== undefined) continue;
+      refuseBuiltOn({ directory, database: manifest.database, stem });
       rmSync(stored);
       sync(directory);
       rmSync(manifestPath(directory, stem));
@@ -36,6 +45,15 @@ export function prune({ directory, backups }: { directory: string; backups: read
   } catch (error) {
     throw toFileError(error, `cannot prune ${directory}`);
   }
+}
+
+function refuseBuiltOn({ directory, database, stem }: { directory: string; database: string; stem: string }): void {
+  const above = readCatalog({ directory, database }).find(({ manifest }) => {
+    const claim = claimOf(manifest);
+    return claim !== undefined && baseOf(claim) === stem;
+  });
+  if (above === undefined) return;
+  throw new JobError('refused', `backup ${above.stem} is built on ${stem}: nothing more is deleted`);
 }
 
 function changed(directory: string, stem: string): JobError {

@@ -3,7 +3,9 @@ import { readBackups } from '../engine/backups.js';
 import { toJobError } from '../errors.js';
 import { partialPath } from '../files/names.js';
 import { discardQuietly, requireSpace } from '../jobs/copy.js';
+import { isSound } from '../jobs/good-backups.js';
 import type { JobContext } from '../jobs/job.js';
+import { unpackBackup } from '../jobs/unpack-backup.js';
 import type { Agreement } from '../sqlite/operations/compare-indexes.js';
 import { refuseToGoOn } from './run.js';
 
@@ -16,22 +18,16 @@ export async function agreementOf(
   const { target, session, past } = context;
   const { backups } = await readBackups(session, { directory: target.backupDirectory, database: target.name });
   const bad = past.badBackups(target.name);
-  const newest = backups.filter(
-    ({ intact, stem, manifest }) => intact && !bad.has(stem) && manifest.verification.integrity === 'full',
-  );
+  const newest = backups.filter((backup) => isSound(backup, bad) && backup.manifest.verification.integrity === 'full');
   const backup = newest.at(-1);
   if (backup === undefined) return { agreed: false, why: 'there is no verified backup to compare with' };
   const scratch = partialPath(target.scratchDirectory, target.name);
   const fresh = context.secondOpinion();
   try {
     await requireSpace(context, target.scratchDirectory, backup.manifest.size_bytes);
-    const { plain } = await fresh.call('unpack', {
-      from: backup.path,
-      to: scratch,
-      compression: backup.manifest.compression,
-    });
-    if (plain.sha256 !== backup.manifest.sha256)
-      return { agreed: false, why: `backup ${backup.stem} is damaged itself` };
+    const wrong = await unpackBackup(fresh, backup, scratch);
+    if (wrong !== undefined)
+      return { agreed: false, why: `backup ${backup.stem} is damaged itself: ${wrong.sentence}` };
     return await fresh.call('compareIndexes', { copy, backup: scratch, indexes });
   } catch (error) {
     return {

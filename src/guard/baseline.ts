@@ -10,6 +10,7 @@ import type { Backup } from '../files/backups.js';
 import { partialPath } from '../files/names.js';
 import { manifestOf } from '../jobs/backup-manifest.js';
 import { type Copy, discardQuietly, proveCopy, requireSpace, takeCopy } from '../jobs/copy.js';
+import { isSound } from '../jobs/good-backups.js';
 import type { Located } from '../jobs/locate.js';
 import type { Proof } from '../sqlite/operations/prove.js';
 import { sameRows } from './proven-backup.js';
@@ -80,7 +81,10 @@ export async function seal({ context }: Guarded, located: Located, copy: Copy, p
     const stems = released.map((backup) => backup.stem);
     try {
       record.intent(target.name, { at: now(), deed: 'prune', facts: { stems } });
-      await session.call('prune', { directory, backups: released });
+      await session.call('prune', {
+        directory,
+        backups: released.map(({ stem, manifest }) => ({ stem, manifest })),
+      });
     } catch (error) {
       log.warn({ err: error, stems }, 'older backups of this kind could not be deleted');
     }
@@ -93,7 +97,7 @@ function dispensable(all: readonly Backup[], sealed: string, bad: ReadonlySet<st
   const others = all.filter(
     ({ stem, manifest, pinned }) => manifest.pre_operation === true && !pinned && stem !== sealed,
   );
-  const kept = others.filter(({ stem, intact }) => intact && !bad.has(stem)).slice(-(preBackupsKept - 1));
+  const kept = others.filter((backup) => isSound(backup, bad)).slice(-(preBackupsKept - 1));
   return others.filter((backup) => !kept.includes(backup));
 }
 

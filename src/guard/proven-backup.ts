@@ -1,11 +1,11 @@
 /** A stored backup becomes one that may be restored: unpacked to scratch, and there proven to be what its manifest says. */
 import { JobError } from '../errors.js';
-import type { Backup } from '../files/backups.js';
 import { partialPath } from '../files/names.js';
 import type { JobContext } from '../jobs/job.js';
+import { type Unpackable, unpackBackup } from '../jobs/unpack-backup.js';
 import { formatBytes } from '../units.js';
 
-export type StoredBackup = Pick<Backup, 'stem' | 'path' | 'manifest'>;
+export type StoredBackup = Unpackable;
 
 /** Only `unpackProven` makes one. */
 export interface ProvenBackup extends StoredBackup {
@@ -17,7 +17,7 @@ type Context = Pick<JobContext<unknown>, 'target' | 'session'>;
 
 /** @throws JobError `backup-damaged`; `full` before anything is written; `io`, … */
 export async function unpackProven({ target, session }: Context, backup: StoredBackup): Promise<ProvenBackup> {
-  const { stem, path, manifest } = backup;
+  const { stem, manifest } = backup;
   const directory = target.scratchDirectory;
   const free = await session.call('freeBytes', { path: directory });
   if (free < manifest.size_bytes) {
@@ -30,13 +30,8 @@ export async function unpackProven({ target, session }: Context, backup: StoredB
   const damaged = (what: string): JobError =>
     new JobError('backup-damaged', `backup ${stem} is damaged: ${what}; choose another one`);
   try {
-    const { plain, stored } = await session.call('unpack', {
-      from: path,
-      to: unpacked,
-      compression: manifest.compression,
-    });
-    if (stored.sha256 !== manifest.stored_sha256 || plain.sha256 !== manifest.sha256)
-      throw damaged('its sha256 is not the one in its manifest');
+    const wrong = await unpackBackup(session, backup, unpacked);
+    if (wrong !== undefined) throw damaged(wrong.sentence);
     const proof = await session.call('prove', { path: unpacked, mode: 'full' });
     const [finding] = [...proof.findings.damage, ...proof.findings.unreadable];
     if (finding !== undefined) throw damaged(finding);

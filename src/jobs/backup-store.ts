@@ -92,7 +92,10 @@ export async function keepSuspect(
     const manifest = suspectManifestOf(context, located, copy, stored, findings);
     const { path } = await session.call('publish', { temporary: file, directory, manifest });
     const { backups: all } = await readBackups(session, { directory, database: target.name });
-    await session.call('prune', { directory, backups: all.slice(0, -2) });
+    await session.call('prune', {
+      directory,
+      backups: all.slice(0, -2).map(({ stem, manifest }) => ({ stem, manifest })),
+    });
     log.warn({ suspect: path }, 'a copy of the damaged database is kept');
   } catch (error) {
     log.error({ err: error }, 'no copy of the damaged database could be kept');

@@ -18,9 +18,22 @@ export function goodBackups(
   backups: readonly Backup[],
   { bad, isDamaged, lastFoundSound }: BackupEvidence,
 ): readonly Backup[] {
-  return backups.filter(({ intact, stem, manifest }) => {
-    if (!intact || bad.has(stem)) return false;
+  return backups.filter((backup) => {
+    const { manifest } = backup;
+    if (!isSound(backup, bad)) return false;
     if (!isDamaged || manifest.verification.integrity === 'full') return true;
     return lastFoundSound !== undefined && Date.parse(manifest.created_at) <= lastFoundSound.getTime();
   });
+}
+
+/** Whether it can be rebuilt, and neither it nor what it is rebuilt from has failed its last verification. */
+export function isSound(backup: Backup, bad: ReadonlySet<string>): boolean {
+  return backup.intact && !bad.has(backup.stem) && !backup.base.some(({ stem }) => bad.has(stem));
+}
+
+/** The backups that damage in this one costs: itself, and those built on it, directly or not. In the order given. */
+export function costOf(stem: string, backups: readonly Backup[]): readonly string[] {
+  return backups
+    .filter((backup) => backup.stem === stem || backup.base.some((below) => below.stem === stem))
+    .map((backup) => backup.stem);
 }

@@ -10,6 +10,7 @@ import type { Holders } from '../files/holders.js';
 import type { Measurement } from '../sqlite/operations/measure.js';
 import { formatBytes } from '../units.js';
 import { secondLook, speaksOfDamage } from './confirm.js';
+import { isSound } from './good-backups.js';
 import { growthPerDay, type HealthEvidence, judgeHealth } from './health-verdict.js';
 import type { JobContext, JobKind, JobResult } from './job.js';
 import { type Located, locate } from './locate.js';
@@ -40,7 +41,7 @@ export const health = {
     const holders = await whoHolds(context, located);
     const { backups } = await readBackups(session, { directory: target.backupDirectory, database: target.name });
     const bad = past.badBackups(target.name);
-    const newest = backups.filter((backup) => backup.intact && !bad.has(backup.stem)).at(-1);
+    const newest = backups.filter((backup) => isSound(backup, bad)).at(-1);
     const at = now();
     record.sample(target.name, { at, sizeBytes: measured.sizeBytes });
     const evidence: HealthEvidence = {

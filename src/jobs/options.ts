@@ -155,6 +155,12 @@ export const retentionOptions = z.strictObject({
     .default(0)
     .describe('The newest of each of the last this many weeks (Monday to Sunday) that have one.'),
   keep_monthly: z.int().min(0).default(0).describe('The newest of each of the last this many months that have one.'),
+  keep_as: z
+    .enum(['auto', 'full', 'delta'])
+    .default('auto')
+    .describe(
+      'What becomes of a backup when a newer one is there: `full`, it stays as it is; `delta`, only the pages that differ from the newer one are kept; `auto`, the second, except where the file system lets copies share what they have in common (XFS, btrfs), or backups are compressed.',
+    ),
 });
 
 export const healthOptions = z.strictObject({

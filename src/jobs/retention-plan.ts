@@ -5,6 +5,8 @@
  * back from the newest backup or from now, whichever is earlier, so that a clock gone ahead makes nothing old.
  */
 import type { Backup } from '../files/backups.js';
+import { counted } from '../units.js';
+import { costOf, isSound } from './good-backups.js';
 
 export interface RetentionRule {
   readonly keep_last: number;
@@ -32,8 +34,7 @@ export function planRetention(
   const newestFirst = [...backups].sort(
     (one, other) => takenAt(other) - takenAt(one) || other.stem.localeCompare(one.stem),
   );
-  const isSound = (backup: Backup): boolean => backup.intact && !bad.has(backup.stem);
-  const sound = newestFirst.filter((backup) => isSound(backup) && !isPreOperation(backup));
+  const sound = newestFirst.filter((backup) => isSound(backup, bad) && !isPreOperation(backup));
   const [newest] = sound;
   const reference = Math.min(now.getTime(), newest === undefined ? now.getTime() : takenAt(newest));
 
@@ -44,7 +45,7 @@ export function planRetention(
   for (const backup of newestFirst) {
     if (backup.pinned) keep(backup, 'pinned');
     if (isPreOperation(backup)) keep(backup, 'from before an operation: the newest two stay');
-    if (!isSound(backup)) keep(backup, 'damaged: kept to be looked at');
+    if (!isSound(backup, bad)) keep(backup, 'damaged: kept to be looked at');
   }
   sound.slice(0, rule.keep_last).forEach((backup, index) => keep(backup, `last ${index + 1} of ${rule.keep_last}`));
   for (const backup of sound) {
@@ -149,9 +150,13 @@ export function frozenBecause({
   const [unreadable] = illegible;
   if (unreadable !== undefined)
     return `the manifest of backup ${unreadable} is damaged: look at it, and delete the backup when it is of no use`;
-  const unsound = backups.filter((backup) => bad.has(backup.stem) || !backup.intact);
-  const [first] = unsound;
-  if (first !== undefined) return `backup ${first.stem} is damaged: look at it, and delete it when it is of no use`;
+  // The newest of them: what is built on it is damaged with it.
+  const first = backups.findLast((backup) => !isSound(backup, bad));
+  if (first !== undefined) {
+    const others = costOf(first.stem, backups).length - 1;
+    const cost = others === 0 ? '' : `, and with it ${counted(others, 'older one')} built on it`;
+    return `backup ${first.stem} is damaged${first.wrong === undefined ? '' : ` (${first.wrong})`}${cost}: look at it, and delete it when it is of no use`;
+  }
   const marked = backups.find(
     ({ manifest }) =>
       manifest.anomaly !== undefined &&

@@ -1,13 +1,17 @@
 /**
  * `retention`: prunes what the rule releases, and nothing else: only files with our manifest, never while the database is damaged or its
- * newest backup failed. The plan is written to the history, synced, before the first file goes; a crash in between leaves backups that
- * the next run prunes.
+ * newest backup failed. And it makes what stays small: older backups become deltas on newer ones (chain-plan.ts decides, lay-delta.ts does).
+ *
+ * Each step is written to the history, synced, before it is done; a crash in between leaves backups that the next run prunes or makes
+ * smaller.
  */
 import type { z } from 'zod';
 import { readBackups } from '../engine/backups.js';
 import type { Backup } from '../files/backups.js';
-import { formatBytes } from '../units.js';
+import { counted, formatBytes } from '../units.js';
+import { type ChainPlan, planChain } from './chain-plan.js';
 import type { JobContext, JobKind, JobResult } from './job.js';
+import { layDelta } from './lay-delta.js';
 import { retentionOptions } from './options.js';
 import { frozenBecause, planRetention, type RetentionPlan } from './retention-plan.js';
 
@@ -15,51 +19,99 @@ type Context = JobContext<z.output<typeof retentionOptions>>;
 
 export const retention = {
   kind: 'retention',
-  description: 'Deletes the backups that no keep rule holds, and says why the others stay.',
+  description: 'Deletes the backups that no keep rule holds, says why the others stay, and keeps these as deltas.',
   touches: 'backups',
   needsSoundBackup: true,
   catchUp: true,
   options: retentionOptions,
 
   async plan(context: Context): Promise<string> {
-    const { frozen, plan, backups } = await decide(context);
+    const { frozen, plan, chain, backups } = await decide(context, false);
     if (frozen !== undefined) return `delete nothing: ${frozen}`;
-    if (plan.prune.length === 0) return `delete nothing: ${keptAll(backups.length)}`;
-    return `delete ${plan.prune.map((backup) => backup.stem).join(', ')} (${formatBytes(storedBytes(plan.prune))}); keep ${plan.keep.length}`;
+    const released = deleted(chain);
+    const laid = chain.steps.flatMap((step) => (step.do === 'lay' ? [`${step.stem} a delta on ${step.on}`] : []));
+    return [
+      released.length === 0
+        ? `delete nothing: ${keptAll(backups.length)}`
+        : `delete ${released.map((backup) => backup.stem).join(', ')} (${formatBytes(storedBytes(released))}); keep ${plan.keep.length + chain.needed.length}`,
+      ...(laid.length === 0 ? [] : [`make ${laid.join(', ')}`]),
+    ].join('; ');
   },
 
   async run(context: Context): Promise<JobResult> {
-    const { target, session, record, log, now } = context;
-    const { frozen, plan, backups } = await decide(context);
+    const { log } = context;
+    const { frozen, plan, chain, backups } = await decide(context, true);
     if (frozen !== undefined)
       return { outcome: 'skipped', summary: `nothing deleted: ${frozen}`, facts: { kept: backups.length, pruned: 0 } };
-    const stems = plan.prune.map((backup) => backup.stem);
-    if (stems.length === 0)
-      return {
-        outcome: 'succeeded',
-        summary: keptAll(backups.length),
-        facts: { kept: backups.length, pruned: 0 },
-      };
-
-    record.intent(target.name, { at: now(), deed: 'prune', facts: { stems } });
     for (const { backup, reasons } of plan.keep) log.debug({ backup: backup.stem, reasons }, 'kept');
-    const { freedBytes } = await session.call('prune', { directory: target.backupDirectory, backups: plan.prune });
-    return {
-      outcome: 'succeeded',
-      summary: `${stems.length} deleted (${formatBytes(freedBytes)}), ${plan.keep.length} kept`,
-      facts: { kept: plan.keep.length, pruned: stems.length, freedBytes, deleted: stems },
-    };
+    const done = await carryOut(context, chain);
+    return resultOf(done, backups.length);
   },
 } as const satisfies JobKind<'retention', typeof retentionOptions>;
 
-async function decide({
-  target,
-  session,
-  past,
-  options,
-  now,
-  notes,
-}: Context): Promise<{ frozen: string | undefined; plan: RetentionPlan; backups: readonly Backup[] }> {
+interface Done {
+  readonly deleted: string[];
+  freedBytes: number;
+  /** Of those that became deltas: how many, and how much less they take. */
+  laid: number;
+  savedBytes: number;
+}
+
+async function carryOut(context: Context, { steps }: ChainPlan): Promise<Done> {
+  const { target, session, record, now, log } = context;
+  const done: Done = { deleted: [], freedBytes: 0, laid: 0, savedBytes: 0 };
+  for (const [index, step] of steps.entries()) {
+    context.progress(index, steps.length);
+    if (step.do === 'prune') {
+      const stems = step.backups.map((backup) => backup.stem);
+      record.intent(target.name, { at: now(), deed: 'prune', facts: { stems } });
+      const backups = step.backups.map(({ stem, manifest }) => ({ stem, manifest }));
+      const { freedBytes } = await session.call('prune', { directory: target.backupDirectory, backups });
+      done.deleted.push(...stems);
+      done.freedBytes += freedBytes;
+      continue;
+    }
+    record.intent(target.name, { at: now(), deed: 'delta', facts: { stem: step.stem, on: step.on } });
+    const { adopted, freedBytes } = await layDelta(context, step, step.why === 'base-goes');
+    log.debug(
+      { backup: step.stem, on: step.on, freedBytes, adopted },
+      adopted ? 'became a delta' : 'no smaller as a delta',
+    );
+    if (!adopted) continue;
+    done.laid += 1;
+    done.savedBytes += freedBytes;
+  }
+  return done;
+}
+
+function resultOf({ deleted, freedBytes, laid, savedBytes }: Done, count: number): JobResult {
+  const kept = count - deleted.length;
+  const smaller =
+    laid === 0
+      ? ''
+      : `; ${counted(laid, 'backup')} made a delta on a newer one (${formatBytes(Math.max(0, savedBytes))} less)`;
+  return {
+    outcome: 'succeeded',
+    summary: `${deleted.length === 0 ? keptAll(count) : `${deleted.length} deleted (${formatBytes(freedBytes)}), ${kept} kept`}${smaller}`,
+    facts: {
+      kept,
+      pruned: deleted.length,
+      ...(deleted.length === 0 ? {} : { freedBytes, deleted }),
+      ...(laid === 0 ? {} : { deltas: laid, savedBytes }),
+    },
+  };
+}
+
+interface Decision {
+  readonly frozen: string | undefined;
+  readonly plan: RetentionPlan;
+  readonly chain: ChainPlan;
+  readonly backups: readonly Backup[];
+}
+
+/** @param trying whether the file system may be tried: a dry run writes nothing */
+async function decide(context: Context, trying: boolean): Promise<Decision> {
+  const { target, session, past, options, now, notes } = context;
   const { backups, illegible } = await readBackups(session, {
     directory: target.backupDirectory,
     database: target.name,
@@ -76,8 +128,25 @@ async function decide({
     acknowledgedAt: past.acknowledgedAt(target.name),
     now: now(),
   });
-  return { frozen, plan: planRetention(backups, options, bad, now()), backups };
+  const plan = planRetention(backups, options, bad, now());
+  const chain = planChain({
+    keep: plan.keep.map(({ backup }) => backup),
+    prune: plan.prune,
+    bad,
+    asDeltas: frozen === undefined && (await keepsDeltas(context, trying)),
+    fresh: notes.proof?.backup,
+  });
+  return { frozen, plan, chain, backups };
 }
+
+/** Where copies share what they have in common, plain files are as small, and each of them stands alone. */
+async function keepsDeltas({ target, options, allOptions, session }: Context, trying: boolean): Promise<boolean> {
+  if (options.keep_as !== 'auto') return options.keep_as === 'delta';
+  if (allOptions.backup.compress !== 'none') return false;
+  return !(await session.call('sharesExtents', { directory: target.backupDirectory, database: target.name, trying }));
+}
+
+const deleted = ({ steps }: ChainPlan): Backup[] => steps.flatMap((step) => (step.do === 'prune' ? step.backups : []));
 
 const storedBytes = (backups: readonly Backup[]): number =>
   backups.reduce((sum, backup) => sum + backup.manifest.stored_bytes, 0);

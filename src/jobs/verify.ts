@@ -13,8 +13,10 @@ import { partialPath } from '../files/names.js';
 import { formatBytes, formatDuration } from '../units.js';
 import { refuseUnreadable } from './confirm.js';
 import { requireSpace } from './copy.js';
+import { costOf } from './good-backups.js';
 import type { JobContext, JobKind, JobResult } from './job.js';
 import { verifyOptions } from './options.js';
+import { changedBytes, changedFile, unpackBackup, type Wrong } from './unpack-backup.js';
 
 type Context = JobContext<z.output<typeof verifyOptions>>;
 
@@ -37,41 +39,55 @@ export const verify = {
   async run(context: Context): Promise<JobResult> {
     const { target, record, now } = context;
     const { backups, illegible } = await listed(context);
-    const chosen = choose(backups, context.options.older);
-    // What they hold can no longer be proven.
-    const damaged = illegible.map((stem) => `${stem}: its manifest is damaged and cannot be read`);
-    const [newest] = chosen;
-    if (newest === undefined && damaged.length === 0)
+    if (backups.length === 0 && illegible.length === 0)
       throw new JobError(
         'nothing-to-verify',
         `${target.name} has no backup in ${target.backupDirectory}: nothing was verified`,
       );
 
+    const damage = new Damage(backups);
+    // What they hold can no longer be proven.
+    for (const stem of illegible) damage.add({ culprit: stem, sentence: 'its manifest is damaged and cannot be read' });
+    for (const found of await damagedFiles(context, backups)) {
+      record.verification(target.name, {
+        backup: found.culprit,
+        at: now(),
+        sound: false,
+        restoreMs: null,
+        message: found.sentence,
+      });
+      damage.add(found);
+    }
+
+    const chosen = choose(backups, context.options.older);
+    const [newest] = chosen;
     const unheld: string[] = [];
     const violations: string[] = [];
     const unchecked = new Set<string>();
     let restoreMs = 0;
     let sound = 0;
     for (const backup of chosen) {
+      if (damage.reaches(backup)) continue;
       const outcome = await drillOne(context, backup);
+      const { wrong } = outcome;
       record.verification(target.name, {
-        backup: backup.stem,
+        backup: wrong?.culprit ?? backup.stem,
         at: now(),
-        sound: outcome.damage === undefined,
+        sound: wrong === undefined,
         restoreMs: outcome.restoreMs,
-        message: outcome.damage ?? 'restored to scratch; as its manifest says',
+        message: wrong?.sentence ?? 'restored to scratch; as its manifest says',
       });
-      if (outcome.damage === undefined) sound += 1;
+      if (wrong === undefined) sound += 1;
+      else damage.add(wrong);
       if (backup === newest) restoreMs = outcome.restoreMs;
-      if (outcome.damage !== undefined) damaged.push(`${backup.stem}: ${outcome.damage}`);
       unheld.push(...outcome.failedAssertions.map((sentence) => `${backup.stem}: ${sentence}`));
       violations.push(...outcome.violations);
       for (const sentence of outcome.unchecked) unchecked.add(sentence);
     }
-    if (damaged.length > 0 || newest === undefined) {
+    if (damage.found || newest === undefined) {
       throw new JobError(
         'backup-damaged',
-        `${damaged.join('; ')}; ${sound} of ${chosen.length} verified backups are sound; retention waits until the next verification passes`,
+        `${damage.sentences.join('; ')}; ${sound} of ${chosen.length} verified backups are sound; retention waits until the next verification passes`,
       );
     }
     if (unheld.length > 0) throw new JobError('assertion-failed', unheld.join('; '));
@@ -102,9 +118,52 @@ function choose(backups: readonly Backup[], older: number): Backup[] {
   return chosen;
 }
 
+/** What was found damaged, and what that costs. */
+class Damage {
+  readonly #culprits = new Map<string, string>();
+
+  constructor(private readonly backups: readonly Backup[]) {}
+
+  add({ culprit, sentence }: Wrong): void {
+    this.#culprits.set(culprit, sentence);
+  }
+
+  get found(): boolean {
+    return this.#culprits.size > 0;
+  }
+
+  /** Whether this one is damaged, or built on one that is: there is nothing more to find. */
+  reaches({ stem, base }: Backup): boolean {
+    return [...base.map((below) => below.stem), stem].some((each) => this.#culprits.has(each));
+  }
+
+  get sentences(): string[] {
+    return [...this.#culprits].map(([culprit, sentence]) => {
+      const others = costOf(culprit, this.backups).filter((stem) => stem !== culprit);
+      return `${culprit}: ${sentence}${others.length === 0 ? '' : ` (lost with it, being built on it: ${others.join(', ')})`}`;
+    });
+  }
+}
+
+/**
+ * What shows without restoring anything: files that are not as long as they should be, or gone; and every delta is read, as a wrong byte in
+ * one costs more than itself, and reading them takes little.
+ */
+async function damagedFiles({ session }: Context, backups: readonly Backup[]): Promise<Wrong[]> {
+  const found: Wrong[] = [];
+  for (const backup of backups) {
+    const { stem, manifest, wrong, base } = backup;
+    const isBuiltOnDamage = base.some((below) => backups.some((other) => other.stem === below.stem && !other.intact));
+    if (wrong !== undefined && !isBuiltOnDamage) found.push({ culprit: stem, sentence: wrong });
+    if (wrong !== undefined || manifest.delta === undefined) continue;
+    if ((await changedFile(session, [backup])) !== undefined) found.push({ culprit: stem, sentence: changedBytes });
+  }
+  return found;
+}
+
 interface Drilled {
-  /** What is wrong with the backup; undefined: nothing. */
-  readonly damage: string | undefined;
+  /** What is wrong with the backup, or with one it is built on; undefined: nothing. */
+  readonly wrong: Wrong | undefined;
   readonly failedAssertions: readonly string[];
   readonly violations: readonly string[];
   /** Tables whose foreign keys cannot be checked, with the reason. */
@@ -115,43 +174,35 @@ interface Drilled {
 
 async function drillOne(context: Context, backup: Backup): Promise<Drilled> {
   const { target, session, options } = context;
-  const { manifest } = backup;
-  const bad = (damage: string, restoreMs = 0): Drilled => ({
-    damage,
+  const { stem, manifest } = backup;
+  let restoreMs = 0;
+  const bad = (wrong: Wrong | string): Drilled => ({
+    wrong: typeof wrong === 'string' ? { culprit: stem, sentence: wrong } : wrong,
     failedAssertions: [],
     violations: [],
     unchecked: [],
     restoreMs,
   });
-  if (!backup.intact) return bad(`the file has not the ${manifest.stored_bytes} bytes that its manifest says`);
   await requireSpace(context, target.scratchDirectory, manifest.size_bytes);
   const scratch = partialPath(target.scratchDirectory, target.name);
   try {
     const started = performance.now();
-    const { plain, stored } = await session.call('unpack', {
-      from: backup.path,
-      to: scratch,
-      compression: manifest.compression,
-    });
-    const restoreMs = Math.round(performance.now() - started);
-    if (stored.sha256 !== manifest.stored_sha256)
-      return bad('its bytes have changed since it was stored (sha256 differs from the manifest)', restoreMs);
-    if (plain.sha256 !== manifest.sha256)
-      return bad('it unpacks to other bytes than were stored (sha256 differs from the manifest)', restoreMs);
+    const wrong = await unpackBackup(session, backup, scratch);
+    restoreMs = Math.round(performance.now() - started);
+    if (wrong !== undefined) return bad(wrong);
     const proof = await session.call('prove', { path: scratch, mode: 'full' });
     refuseUnreadable(scratch, proof.findings);
     const [finding] = proof.findings.damage;
-    if (finding !== undefined) return bad(`integrity check: ${finding}`, restoreMs);
-    if (proof.schemaSha256 !== manifest.schema_sha256)
-      return bad('its schema is not the one in the manifest', restoreMs);
-    if (!sameRows(proof.tables, manifest.tables)) return bad('its rows are not as many as in the manifest', restoreMs);
+    if (finding !== undefined) return bad(`integrity check: ${finding}`);
+    if (proof.schemaSha256 !== manifest.schema_sha256) return bad('its schema is not the one in the manifest');
+    if (!sameRows(proof.tables, manifest.tables)) return bad('its rows are not as many as in the manifest');
     const { foreignKeyViolations, uncheckedForeignKeys, failedAssertions } = await session.call('drill', {
       path: scratch,
       foreignKeys: options.foreign_keys,
       assertions: options.assertions,
     });
     const violations = Object.entries(foreignKeyViolations ?? {}).map(([table, count]) => `${table} (${count})`);
-    return { damage: undefined, failedAssertions, violations, unchecked: uncheckedForeignKeys, restoreMs };
+    return { wrong: undefined, failedAssertions, violations, unchecked: uncheckedForeignKeys, restoreMs };
   } catch (error) {
     const { code, message } = toJobError(error);
     // Disk full, interrupted and the like say nothing about the backup.

@@ -1,6 +1,6 @@
 /** The backups of one database, with what is known for and against each, and why retention keeps it. */
 import type { Backup, Backups } from '../files/backups.js';
-import { goodBackups } from '../jobs/good-backups.js';
+import { goodBackups, isSound } from '../jobs/good-backups.js';
 import type { JobOutcome } from '../jobs/outcome.js';
 import { frozenBecause, planRetention, type RetentionRule } from '../jobs/retention-plan.js';
 import type { BackupView } from './overview.js';
@@ -39,7 +39,7 @@ export function catalogueOf(
       backup,
       viewOf(backup, {
         sound: good.includes(backup),
-        damaged: !backup.intact || bad.has(backup.stem),
+        damaged: !isSound(backup, bad),
         restoredAt: provenAt.get(backup.stem),
         keptBecause: reasons.get(backup) ?? [],
       }),
@@ -70,6 +70,7 @@ function viewOf(
     schedule: manifest.schedule,
     sizeBytes: manifest.size_bytes,
     storedBytes: manifest.stored_bytes,
+    builtOn: manifest.delta?.base ?? null,
     sound,
     verified: damaged ? 'DAMAGED' : check,
     restoredAt: damaged ? null : (restoredAt ?? null),

@@ -80,6 +80,8 @@ export interface BackupView {
   readonly schedule: string;
   readonly sizeBytes: number;
   readonly storedBytes: number;
+  /** The newer backup that this one, kept as a delta, is rebuilt from; null: it is a whole file. */
+  readonly builtOn: string | null;
   /** Whether it may be called good: undamaged, and proven well enough for the state its database was in. */
   readonly sound: boolean;
   /** `integrity_check`, `quick_check`, `rows only`, `DAMAGED`. */

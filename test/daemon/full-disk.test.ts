@@ -31,6 +31,8 @@ const ENOSPC = 28;
 const EIO = 5;
 const EMFILE = 24;
 const forever = 1_000_000;
+/** Older backups stay as they are, byte for byte. What becomes of deltas: deltas.test.ts. */
+const asFull: ConfigOverrides = { jobs: { retention: { keep_as: 'full' } } };
 
 describe('a full disk under the backups', () => {
   test('is refused before anything is written: exit 1, both figures and the path, older backups as they were', async (context) => {
@@ -75,7 +77,7 @@ describe('a full disk under the backups', () => {
   });
 
   test('at whichever write, sync or link it is met: exit 1, no debris, older backups as they were', async (context) => {
-    const site = await withBackups(1);
+    const site = await withBackups(1, asFull);
     const operations = ['write', 'fsync', 'ftruncate', 'link'] as const;
     const fault = { match: site.backupDirectory, operations };
     const before = contentOf(site.backupDirectory);
@@ -228,7 +230,7 @@ describe('a daemon', () => {
 
 describe('storage that fails', () => {
   test('under the backups, reading, writing or syncing: exit 1, failed with code io, never damage; the next run leaves no debris', async (context) => {
-    const site = await withBackups(1);
+    const site = await withBackups(1, asFull);
     const before = contentOf(site.backupDirectory);
     const operations = ['read', 'write', 'fsync'] as const;
     const fault = { match: site.backupDirectory, operations };

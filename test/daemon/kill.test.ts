@@ -178,13 +178,13 @@ async function listedBackups(site: Installation): Promise<string[]> {
   );
 }
 
-/** The numbers of the two calls that give the manifest and then the backup its name. */
-function linksIn(calls: readonly Call[]): [manifest: number, backup: number] {
+/** The numbers of the calls that give the manifest and then the backup its name, and then the delta that the one before becomes. */
+function linksIn(calls: readonly Call[]): [manifest: number, backup: number, ...delta: number[]] {
   const [manifest, backup, ...more] = calls.flatMap(({ operation }, index) =>
     operation === 'link' ? [index + 1] : [],
   );
-  if (manifest === undefined || backup === undefined || more.length > 0) throw new Error('a run links two names');
-  return [manifest, backup];
+  if (manifest === undefined || backup === undefined || more.length > 1) throw new Error('a run links two or three');
+  return [manifest, backup, ...more];
 }
 
 /** The numbers of the calls that give a name or take one from a backup or its manifest, and of those right after the former. */
@@ -192,7 +192,8 @@ function namingsIn(calls: readonly Call[]): number[] {
   const taken = calls.flatMap(({ operation, path: file }, index) =>
     operation === 'unlink' && !file.endsWith('.partial') ? [index + 1] : [],
   );
-  // A backup is deleted before its manifest.
-  expect(taken).toHaveLength(2);
-  return [...linksIn(calls).flatMap((at) => [at, at + 1]), ...taken];
+  const renamed = calls.flatMap(({ operation }, index) => (operation === 'rename' ? [index + 1] : []));
+  // A backup is deleted before its manifest; and a plain file when its manifest names the delta.
+  expect([taken.length, renamed.length]).toEqual([3, 1]);
+  return [...[...linksIn(calls), ...renamed].flatMap((at) => [at, at + 1]), ...taken];
 }

@@ -8,7 +8,8 @@ import path from 'node:path';
 import zlib from 'node:zlib';
 import Database from 'better-sqlite3';
 
-const named = /^(?<stem>.+-\d{8}T\d{6}Z-[A-Za-z0-9][A-Za-z0-9_-]*)\.(?<kind>db|db\.gz|json)$/;
+const named = /^(?<stem>.+-\d{8}T\d{6}Z-[A-Za-z0-9][A-Za-z0-9_-]*)\.(?<kind>db|db\.gz|delta|delta2|json)$/;
+const kinds = ['db', 'db.gz', 'delta', 'delta2'];
 const lockFile = /^\.[^/]+\.lock$/;
 
 /** @type {typeof import('./aftermath.mjs').examineBackups} */
@@ -24,7 +25,9 @@ export function examineBackups(directory) {
     const { stem, kind } = named.exec(name)?.groups ?? {};
     if (stem === undefined) debris.push(name);
     else if (kind === 'json') {
-      if (!names.includes(`${stem}.db`) && !names.includes(`${stem}.db.gz`)) debris.push(name);
+      if (!kinds.some((each) => names.includes(`${stem}.${each}`))) debris.push(name);
+    } else if (isSuperfluous(directory, stem, name)) {
+      debris.push(name);
     } else {
       const problem = problemOf(directory, stem, name);
       if (problem === undefined) whole.push(stem);
@@ -48,12 +51,57 @@ function problemOf(directory, stem, name) {
     const stored = fs.readFileSync(path.join(directory, name));
     if (manifest.file !== name) return `its manifest speaks of ${manifest.file}`;
     if (sha256(stored) !== manifest.stored_sha256) return 'its content is not what the manifest says';
-    const content = name.endsWith('.gz') ? zlib.gunzipSync(stored) : stored;
+    const content = databaseIn(directory, manifest);
     if (sha256(content) !== manifest.sha256) return 'unpacked, it is not what the manifest says';
     return problemOfDatabase(content, manifest.tables);
   } catch (error) {
     return String(error);
   }
+}
+
+/**
+ * One of two forms of a backup, whole and delta: the one that the manifest does not name, beside the one it names.
+ * @param {string} directory
+ * @param {string} stem
+ * @param {string} name
+ */
+function isSuperfluous(directory, stem, name) {
+  try {
+    const { file } = JSON.parse(fs.readFileSync(path.join(directory, `${stem}.json`), 'utf8'));
+    const isChanging = file.includes('.delta') || name.includes('.delta');
+    return isChanging && file !== name && fs.existsSync(path.join(directory, file));
+  } catch {
+    return false;
+  }
+}
+
+/**
+ * As docs/delta-format.md describes it, and in another way than the program does it: the whole newer database in memory.
+ * @param {string} directory
+ * @param {{ file: string, delta?: { base: string, base_sha256: string } }} manifest
+ * @returns {Buffer}
+ */
+function databaseIn(directory, { file, delta }) {
+  const stored = fs.readFileSync(path.join(directory, file));
+  if (delta === undefined) return file.endsWith('.gz') ? zlib.gunzipSync(stored) : stored;
+  const newer = databaseIn(directory, JSON.parse(fs.readFileSync(path.join(directory, `${delta.base}.json`), 'utf8')));
+  if (sha256(newer) !== delta.base_sha256) throw new Error(`it is built on ${delta.base}, which is another by now`);
+  const pageSize = stored.readUInt32BE(16);
+  const older = Buffer.alloc(pageSize * stored.readUInt32BE(20));
+  newer.copy(older);
+  for (let at = 88; stored.readUInt32BE(at) !== 0; ) {
+    const count = stored.readUInt32BE(at);
+    const end = at + 8 + stored.readUInt32BE(at + 4);
+    const block = zlib.inflateSync(stored.subarray(at + 8, end));
+    for (let index = 0; index < count; index += 1) {
+      const start = (block.readUInt32BE(index * 4) - 1) * pageSize;
+      const page = block.subarray(count * 5 + index * pageSize, count * 5 + (index + 1) * pageSize);
+      if (block[count * 4 + index] === 0) page.copy(older, start);
+      else page.forEach((byte, offset) => void (older[start + offset] = (older[start + offset] ?? 0) ^ byte));
+    }
+    at = end;
+  }
+  return older;
 }
 
 /**

@@ -127,11 +127,14 @@ function databaseOf(rows: number, journalMode: 'wal' | 'delete'): Buffer {
   }
 }
 
+/** What follows the stem in the name of a stored file. */
+const storedForm = /\.(?:db(?:\.gz|\.zst)?|delta2?)$/;
+
 function backupsIn(directory: string): StoredBackup[] {
   return entriesOf(directory)
-    .filter((name) => /\.db(?:\.gz|\.zst)?$/.test(name))
+    .filter((name) => storedForm.test(name))
     .map((name) => {
-      const stem = name.replace(/\.db(?:\.gz|\.zst)?$/, '');
+      const stem = name.replace(storedForm, '');
       const manifestPath = path.join(directory, `${stem}.json`);
       const manifest = contractManifest.parse(JSON.parse(fs.readFileSync(manifestPath, 'utf8')));
       return { stem, path: path.join(directory, name), manifestPath, manifest };

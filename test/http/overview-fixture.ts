@@ -34,6 +34,7 @@ function backup(database: string, createdAt: Date, over: Partial<BackupView> = {
     schedule: 'daily',
     sizeBytes: 1_240_000_000,
     storedBytes: 312_000_000,
+    builtOn: null,
     sound: true,
     verified: 'integrity_check',
     restoredAt: null,

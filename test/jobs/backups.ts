@@ -22,5 +22,6 @@ export function backupAt(time: string | Date, options: BackupOptions = {}): Back
     manifest: { ...manifest({ ...created, ...(anomaly === undefined ? {} : { anomaly }) }), file: `${stem}.db` },
     pinned,
     intact,
+    base: [],
   };
 }

@@ -55,7 +55,7 @@ test('options left out have the defaults that config.example.yaml shows', () => 
     },
     analyze: { analysis_limit: 0, with_litestream: false },
     verify: { older: 1, foreign_keys: true, assertions: [] },
-    retention: { keep_last: 3, keep_days: 30, keep_daily: 0, keep_weekly: 0, keep_monthly: 0 },
+    retention: { keep_last: 3, keep_days: 30, keep_daily: 0, keep_weekly: 0, keep_monthly: 0, keep_as: 'auto' },
     health: {
       max_query_time: 1000,
       max_size: 10e9,

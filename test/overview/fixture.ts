@@ -14,6 +14,7 @@ export const backup: BackupView = {
   schedule: 'daily',
   sizeBytes: 5_000_000,
   storedBytes: 4_000_000,
+  builtOn: null,
   sound: true,
   verified: 'integrity_check',
   restoredAt: hoursBefore(9.5),

@@ -29,7 +29,11 @@ export function backupsPart(
     columns: [
       { title: 'Backup', cell: (backup) => html`${backup.name}` },
       { title: 'State of (UTC)', cell: ({ createdAt }) => stateOf(createdAt, now) },
-      { title: 'Stored', kind: 'number', cell: ({ storedBytes }) => formatBytes(storedBytes) },
+      {
+        title: 'Stored',
+        kind: 'number',
+        cell: ({ storedBytes, builtOn }) => `${formatBytes(storedBytes)}${builtOn === null ? '' : ' (delta)'}`,
+      },
       { title: 'Proven by', cell: (backup) => provenBy(backup, now) },
       { title: 'Kept because', cell: (backup) => keptBecause(backup, retentionWaits !== null) },
     ],

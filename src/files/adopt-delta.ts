@@ -1,0 +1,70 @@
+/**
+ * A proven delta takes the place of what was stored of its backup: the plain file, or a delta on another base. At each moment the manifest
+ * names a complete file, from which the backup can be rebuilt.
+ *
+ * The order, and what a crash after each step leaves:
+ * 1. the delta, synced under its temporary name, gets a name that no manifest names: superfluous, swept
+ * 2. the manifest that names it replaces the old one, in one rename; synced: the old file is superfluous, swept
+ * 3. the old file goes
+ */
+import { existsSync, lstatSync, renameSync, rmSync } from 'node:fs';
+import { basename, dirname, join } from 'node:path';
+import { JobError, toFileError } from '../errors.js';
+import { moveNoReplace, removeBegun, sync, writeNew } from './durable.js';
+import type { Manifest } from './manifest.js';
+import { claimOf, formatManifest, readManifestFile } from './manifest-file.js';
+import { deltaNames, manifestPath, partialPath, storedNames } from './names.js';
+
+export interface AdoptRequest {
+  readonly directory: string;
+  readonly stem: string;
+  /** The proven delta, in the same directory. */
+  readonly temporary: string;
+  /** As it was listed. */
+  readonly before: Manifest;
+  /** Of the delta; without `file`, which follows from the names. */
+  readonly manifest: Omit<Manifest, 'file'>;
+}
+
+/** @throws JobError `refused` when the backup is no longer what was listed; `full`, `io`, … The temporary file is gone afterwards. */
+export function adoptDelta({ directory, stem, temporary, before, manifest }: AdoptRequest): { freedBytes: number } {
+  const old = join(directory, before.file);
+  const [first, second] = deltaNames(stem);
+  const file = before.file === first ? second : first;
+  const path = join(directory, file);
+  const partialManifest = partialPath(directory, manifest.database);
+  try {
+    requireUnchanged({ directory, stem, before });
+    // Left by one that failed: no manifest names it.
+    if (existsSync(path)) rmSync(path);
+    sync(temporary);
+    sync(dirname(temporary));
+    moveNoReplace(temporary, path);
+    writeNew(partialManifest, formatManifest({ ...manifest, file: basename(path) }));
+    sync(directory);
+  } catch (error) {
+    removeBegun(partialManifest, path, temporary);
+    throw toFileError(error, `cannot replace ${old}`);
+  }
+  try {
+    renameSync(partialManifest, manifestPath(directory, stem));
+    // Until that is durable either file may be the one that is named.
+    sync(directory);
+    rmSync(old);
+    sync(directory);
+  } catch (error) {
+    throw toFileError(error, `cannot replace ${old}`);
+  }
+  return { freedBytes: before.stored_bytes - manifest.stored_bytes };
+}
+
+function requireUnchanged({ directory, stem, before }: Pick<AdoptRequest, 'directory' | 'stem' | 'before'>): void {
+  const path = join(directory, before.file);
+  const claim = claimOf(readManifestFile(manifestPath(directory, stem)));
+  const isDescribed = (['database', 'file', 'stored_sha256'] as const).every((key) => claim?.[key] === before[key]);
+  const stat = lstatSync(path, { throwIfNoEntry: false });
+  if (isDescribed && stat?.isFile() === true && stat.size === before.stored_bytes && isOneOf(before.file, stem)) return;
+  throw new JobError('refused', `${path} has changed since it was listed: it stays as it is`);
+}
+
+const isOneOf = (name: string, stem: string): boolean => storedNames(stem).includes(name);

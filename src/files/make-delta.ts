@@ -1,0 +1,132 @@
+/**
+ * Writes how an older database differs from a newer one: what stands in the place of its plain file from then on. Both are read as they are
+ * stored, plain or as deltas themselves; so a delta whose base is to go is made anew, on the base of that base, by the same deed.
+ *
+ * The old file goes only after the new delta, read back from where it was written and laid over the newer database, has given exactly the
+ * older one's sha256 (rebuild.ts); then, and only then, adopt-delta.ts gives it a name. A crash leaves a file under a temporary name, which
+ * the next run sweeps. A disk that becomes too full ends it while other programs can still write.
+ */
+import { createHash } from 'node:crypto';
+import { type FileHandle, open } from 'node:fs/promises';
+import { dirname } from 'node:path';
+import { errorCodeOf, JobError, toFileError } from '../errors.js';
+import { freeBytes } from './disk-space.js';
+import { removeBegun } from './durable.js';
+import { Image, pieceBytes, type StoredImage } from './image.js';
+import { PacedSync } from './paced.js';
+import { BlockWriter, writeHeader } from './page-delta.js';
+import type { Digest } from './store.js';
+
+export interface DeltaRequest {
+  readonly older: StoredImage;
+  readonly newer: StoredImage;
+  /** Of the older database, in bytes. */
+  readonly pageSize: number;
+  /** As the manifests have them. */
+  readonly sha256: string;
+  readonly baseSha256: string;
+  /** A name that nothing bears yet, in the directory of the backups. */
+  readonly to: string;
+}
+
+export interface MadeDelta {
+  /** Of the delta's file. */
+  readonly stored: Digest;
+  /** How many pages it has. */
+  readonly pages: number;
+}
+
+/** So much stays free. */
+const marginBytes = 16 * 1024 * 1024;
+
+/** @throws JobError `backup-damaged` when one of both cannot be read as what it is; `missing`, `full`, `io`, … */
+export async function makeDelta(request: DeltaRequest): Promise<MadeDelta> {
+  const { to, pageSize, sha256, baseSha256 } = request;
+  const older = await Image.open(request.older);
+  try {
+    const newer = await Image.open(request.newer);
+    try {
+      const target = await open(to, 'wx', 0o600);
+      try {
+        const out = new Output(target, to);
+        await out.write(writeHeader({ pageSize, pageCount: older.sizeBytes / pageSize, sha256, baseSha256 }));
+        const pages = await compare(older, newer, pageSize, out);
+        return { stored: await out.end(), pages };
+      } finally {
+        await target.close();
+      }
+    } finally {
+      await newer.close();
+    }
+  } catch (error) {
+    if (errorCodeOf(error) !== 'EEXIST') removeBegun(to);
+    throw toFileError(error, `cannot write ${to}`);
+  } finally {
+    await older.close();
+  }
+}
+
+/** @returns how many pages differ */
+async function compare(older: Image, newer: Image, pageSize: number, out: Output): Promise<number> {
+  const mine = Buffer.allocUnsafeSlow(pieceBytes);
+  const other = Buffer.allocUnsafeSlow(pieceBytes);
+  const blocks = new BlockWriter(pageSize);
+  let number = 1;
+  for (let bytes = await older.read(mine); bytes > 0; bytes = await older.read(mine)) {
+    const known = await newer.read(other);
+    const isSame = known >= bytes && mine.subarray(0, bytes).equals(other.subarray(0, bytes));
+    for (let at = 0; at < bytes && !isSame; at += pageSize) {
+      const page = mine.subarray(at, at + pageSize);
+      const there = at + pageSize <= known ? other.subarray(at, at + pageSize) : null;
+      if (there !== null && page.equals(there)) continue;
+      const block = blocks.add(number + at / pageSize, page, there);
+      if (block !== undefined) await out.write(block);
+    }
+    number += bytes / pageSize;
+  }
+  await out.write(blocks.end());
+  return blocks.pages;
+}
+
+/** The file that is written: hashed, synced as it goes, and looked at for what is left of the disk. */
+class Output {
+  readonly #hash = createHash('sha256');
+  readonly #pace: PacedSync;
+  #bytes = 0;
+  #looked = 0;
+
+  constructor(
+    private readonly file: FileHandle,
+    private readonly path: string,
+  ) {
+    this.#pace = new PacedSync(file);
+  }
+
+  async write(bytes: Buffer): Promise<void> {
+    if (this.#bytes === 0 || this.#bytes - this.#looked > marginBytes / 4) this.#requireSpace();
+    for (let done = 0; done < bytes.length; ) {
+      const { bytesWritten } = await this.file.write(bytes, done, bytes.length - done, this.#bytes + done);
+      done += bytesWritten;
+    }
+    this.#hash.update(bytes);
+    this.#bytes += bytes.length;
+    await this.#pace.wrote(bytes.length);
+  }
+
+  async end(): Promise<Digest> {
+    await this.#pace.settled();
+    await this.file.sync();
+    return { sha256: this.#hash.digest('hex'), sizeBytes: this.#bytes };
+  }
+
+  #requireSpace(): void {
+    this.#looked = this.#bytes;
+    const directory = dirname(this.path);
+    const free = freeBytes({ path: directory });
+    if (free >= marginBytes) return;
+    throw new JobError(
+      'full',
+      `only ${Math.floor(free / 1e6)} MB are free in ${directory}: no backup is turned into a delta there; free some`,
+    );
+  }
+}

@@ -1,0 +1,92 @@
+/**
+ * Turns a stored backup into a delta on a newer one, proven before the old file goes: the delta is read back, laid over the newer database,
+ * and what comes out must have exactly the sha256 that the manifest has kept since the backup was made. The deeds and what a crash leaves
+ * are in files/make-delta.ts and files/adopt-delta.ts.
+ */
+import { readBackups } from '../engine/backups.js';
+import { JobError } from '../errors.js';
+import type { Backup } from '../files/backups.js';
+import { partialPath } from '../files/names.js';
+import { discardQuietly } from './copy.js';
+import type { JobContext } from './job.js';
+import { changedBytes, changedFile, imageOf, type Unpackable } from './unpack-backup.js';
+
+export interface Laid {
+  readonly freedBytes: number;
+  /** False when the delta would have been no smaller: the backup stays as it was. */
+  readonly adopted: boolean;
+}
+
+/**
+ * @param even where it saves nothing: what it is stored on now is about to go
+ * @throws JobError `backup-damaged` when one of both is not what its manifest says: nothing was replaced; `refused`, `full`, `io`, …
+ */
+export async function layDelta(
+  context: JobContext<unknown>,
+  { stem, on }: { readonly stem: string; readonly on: string },
+  even: boolean,
+): Promise<Laid> {
+  const { target, session } = context;
+  const { backupDirectory: directory } = target;
+  const { backups } = await readBackups(session, { directory, database: target.name });
+  const older = listed(backups, stem, directory);
+  const newer = listed(backups, on, directory);
+  const temporary = partialPath(directory, target.name);
+  const { manifest } = older;
+  try {
+    const made = await session.call('makeDelta', {
+      older: imageOf(older),
+      newer: imageOf(newer),
+      pageSize: manifest.page_size,
+      sha256: manifest.sha256,
+      baseSha256: newer.manifest.sha256,
+      to: temporary,
+    });
+    if (!even && made.stored.sizeBytes >= manifest.stored_bytes) return { freedBytes: 0, adopted: false };
+    const { plain, deltas } = imageOf(newer);
+    const rebuilt = await session.call('rebuild', {
+      image: { plain, deltas: [...deltas, temporary], sizeBytes: manifest.size_bytes },
+      to: null,
+    });
+    if (rebuilt.sha256 !== manifest.sha256) throw await whatIsWrong(context, older, newer);
+    const { freedBytes } = await session.call('adoptDelta', {
+      directory,
+      stem,
+      temporary,
+      before: manifest,
+      manifest: {
+        ...manifest,
+        compression: 'none',
+        stored_bytes: made.stored.sizeBytes,
+        stored_sha256: made.stored.sha256,
+        delta: { base: newer.stem, base_sha256: newer.manifest.sha256, pages: made.pages },
+      },
+    });
+    return { freedBytes, adopted: true };
+  } finally {
+    await discardQuietly(context, [temporary]);
+  }
+}
+
+function listed(backups: readonly Backup[], stem: string, directory: string): Backup {
+  const backup = backups.find((other) => other.stem === stem);
+  if (backup?.intact === true) return backup;
+  throw new JobError('refused', `backup ${stem} in ${directory} has changed since it was listed: it stays as it is`);
+}
+
+/** One of the two has changed on the disk; or memory or the storage gave something else this once. */
+async function whatIsWrong(
+  { session, target, record, now }: JobContext<unknown>,
+  older: Unpackable,
+  newer: Unpackable,
+): Promise<JobError> {
+  const culprit = await changedFile(session, [...newer.base, newer, ...older.base, older]);
+  if (culprit === undefined)
+    return new JobError(
+      'io',
+      `${older.stem} as a delta on ${newer.stem} does not give back what it was, and both are as they were: memory or storage is failing; nothing was replaced`,
+    );
+  const found = { backup: culprit.stem, at: now(), sound: false, restoreMs: null, message: changedBytes };
+  record.verification(target.name, found);
+  return new JobError('backup-damaged', `backup ${culprit.stem} is damaged: ${changedBytes}; nothing was replaced`);
+}

@@ -1,0 +1,254 @@
+/** Older backups kept as deltas, by the real program: they are as good as whole ones for whoever lists, restores, verifies and prunes. */
+
+import { spawnSync } from 'node:child_process';
+import { createHash } from 'node:crypto';
+import fs from 'node:fs';
+import path from 'node:path';
+import Database from 'better-sqlite3';
+import { describe, expect, type TestContext, test } from 'vitest';
+import { parse, stringify } from 'yaml';
+import { examineBackups } from '../helpers/aftermath.mjs';
+import { callInTurn } from '../helpers/calls.js';
+import type { ConfigOverrides } from '../helpers/configuration.js';
+import { flipBit } from '../helpers/corrupt.js';
+import { type Fault, faultEnvironment, readFaultLog } from '../helpers/fault.js';
+import {
+  ask,
+  contentOf,
+  entriesOf,
+  type Installation,
+  install,
+  jobOf,
+  type StoredBackup,
+  statusOf,
+} from '../helpers/installation.js';
+
+const daily = ['--run-now', 'daily', '--json'];
+const ENOSPC = 28;
+const keepAll = { keep_last: 99, keep_days: 0 };
+
+/** A database that changes from run to run; backups from the oldest to the newest, which alone is whole. */
+async function withHistory(days: number, config: ConfigOverrides = { jobs: { retention: keepAll } }): Promise<History> {
+  const cron = '0 2 1 1 *';
+  const schedules = {
+    'backup-only': { cron, jobs: ['backup'] },
+    'prune-only': { cron, jobs: ['retention'] },
+  };
+  const site = install({ rows: 300, config: { ...config, schedules } });
+  const was = new Map<string, { sha256: string; rows: number }>();
+  for (let day = 0; day < days; day += 1) {
+    if (day > 0) change(site);
+    const result = await site.run(daily);
+    expect(result.code, result.stdout).toBe(0);
+    const { backup, sha256, rows } = jobOf(result, 'backup').facts;
+    was.set(String(backup), { sha256: String(sha256), rows: Number(rows) });
+  }
+  return { site, was };
+}
+
+interface History {
+  readonly site: Installation;
+  /** By stem, what each held when it was made. */
+  readonly was: ReadonlyMap<string, { readonly sha256: string; readonly rows: number }>;
+}
+
+function change({ database }: Installation): void {
+  const connection = new Database(database);
+  connection.exec(`
+    DELETE FROM logs WHERE rowid IN (SELECT rowid FROM logs ORDER BY rowid LIMIT 15);
+    INSERT INTO logs SELECT hex(randomblob(16)), timestamp, original_log, processed_log, summary, tags, severity, language, metadata, project_name, file_path, source, created_at FROM logs LIMIT 10`);
+  connection.close();
+}
+
+const byMoment = (site: Installation): readonly StoredBackup[] =>
+  site.backups().toSorted((one, other) => one.manifest.created_at.localeCompare(other.manifest.created_at));
+const formsOf = (site: Installation): string[] => byMoment(site).map(({ path: file }) => path.extname(file));
+const sha256Of = (file: string): string => createHash('sha256').update(fs.readFileSync(file)).digest('hex');
+
+describe('keep_as: delta, the default', () => {
+  test('the newest is a plain file, the older ones are deltas; each restores to its own sha256 and rows, by this program and by the script of the documentation', async () => {
+    const { site, was } = await withHistory(4);
+    expect(formsOf(site)).toEqual(['.delta', '.delta', '.delta', '.db']);
+    expect(examineBackups(site.backupDirectory)).toMatchObject({ half: [], debris: [] });
+    const stems = byMoment(site).map(({ stem }) => stem);
+    expect(stems).toEqual([...was.keys()]);
+
+    const to = (stem: string): string => site.workspace.path(`${stem}.restored`);
+    const calls = await callInTurn(site.file, [
+      ...stems.map((stem) => ['restore', '--database', 'logs', '--from', stem, '--to', to(stem)]),
+      ['backups', '--json'],
+      ['backups'],
+    ]);
+    expect(calls.map(({ code }) => code)).toEqual([0, 0, 0, 0, 0, 0]);
+    for (const [stem, { rows }] of was)
+      expect(ask(site.workspace, to(stem), 'SELECT count(*) FROM logs'), stem).toBe(rows);
+    expect(JSON.parse(calls.at(-2)?.stdout ?? '')).toMatchObject([
+      { backups: [{ name: stems[3] }, { built_on: stems[3] }, { built_on: stems[2] }, { built_on: stems[1] }] },
+    ]);
+    expect(calls.at(-1)?.stdout.match(/ \(delta\) /g)).toHaveLength(3);
+
+    const script = scriptOfDocumentation(site);
+    for (const [stem, { sha256 }] of was) {
+      const rebuilt = site.workspace.path(`${stem}.script`);
+      const { status, stderr } = python(script, path.join(site.backupDirectory, `${stem}.json`), rebuilt);
+      expect({ status, stderr }).toEqual({ status: 0, stderr: '' });
+      expect(sha256Of(rebuilt), stem).toBe(sha256);
+    }
+  });
+
+  test('the restore drill restores one as it does a whole one, and a dry run says what would become a delta, and changes nothing', async () => {
+    const { site } = await withHistory(3, { jobs: { retention: keepAll, verify: { older: 2 } } });
+    const drill = await site.run(['--run-now', 'verify-backup', '--json']);
+    expect(drill.code).toBe(0);
+    expect(jobOf(drill, 'verify').facts['verified']).toHaveLength(3);
+    expect(entriesOf(path.join(site.stateDirectory, 'scratch'))).toEqual([]);
+
+    change(site);
+    expect((await site.run(['--run-now', 'backup-only'])).code).toBe(0);
+    const [, , third, newest] = byMoment(site).map(({ stem }) => stem);
+    const before = contentOf(site.backupDirectory);
+    const plan = await site.run(['--run-now', 'prune-only', '--dry-run']);
+    expect(plan.code).toBe(0);
+    expect(plan.stdout).toContain(`delete nothing: all 4 backups are kept; make ${third} a delta on ${newest}`);
+    expect(contentOf(site.backupDirectory)).toEqual(before);
+  });
+
+  test('what goes from the middle takes nothing with it: what was built on it is laid on the next', async () => {
+    const { site, was } = await withHistory(4);
+    const [oldest, , , newest] = [...was.keys()];
+    expect((await site.run(['keep', oldest ?? ''])).code).toBe(0);
+    setRetention(site, { keep_last: 1, keep_days: 0 });
+    const result = await site.run(['--run-now', 'prune-only', '--json']);
+    expect(result.code, result.stdout).toBe(0);
+    expect(jobOf(result, 'retention').summary).toMatch(
+      /^2 deleted \(.*\), 2 kept; 1 backup made a delta on a newer one/,
+    );
+    expect(byMoment(site).map(({ stem }) => stem)).toEqual([oldest, newest]);
+    expect(formsOf(site)).toEqual(['.delta2', '.db']);
+    const { whole, ...rest } = examineBackups(site.backupDirectory);
+    expect(rest).toEqual({ half: [], debris: [`${oldest}.keep`] });
+    expect(whole).toHaveLength(2);
+  });
+
+  test('keep_as: full leaves whole files; so do compressed backups, and those kept by hand', async () => {
+    const whole = await withHistory(2, { jobs: { retention: { ...keepAll, keep_as: 'full' } } });
+    expect(formsOf(whole.site)).toEqual(['.db', '.db']);
+    expect((await whole.site.run(['keep', [...whole.was.keys()][0] ?? ''])).code).toBe(0);
+    setRetention(whole.site, { ...keepAll, keep_as: 'delta' });
+    expect((await whole.site.run(daily)).code).toBe(0);
+    expect(formsOf(whole.site)).toEqual(['.db', '.delta', '.db']);
+    const compressed = await withHistory(2, { jobs: { retention: keepAll, backup: { compress: 'gzip' } } });
+    expect(formsOf(compressed.site)).toEqual(['.gz', '.gz']);
+  });
+});
+
+describe('a wrong bit is found by verify, which lists what it costs, and retention waits', () => {
+  test.for<[string, number, (backup: StoredBackup) => void, RegExp, number]>([
+    ['a delta', 1, ({ path: file }) => flipBit(file, -20), /its bytes have changed since it was stored/, 1],
+    ['the oldest delta', 0, ({ path: file }) => flipBit(file, 30), /its bytes have changed since it was stored/, 0],
+    ['the newest', 3, ({ path: file }) => flipBit(file, -1000), /its bytes have changed since it was stored/, 3],
+  ])('in %s', async ([, index, damage, message, cost]) => {
+    const { site } = await withHistory(4);
+    const backups = byMoment(site);
+    const victim = backups[index];
+    if (victim === undefined) throw new Error('there are four');
+    damage(victim);
+
+    const drill = await site.run(['--run-now', 'verify-backup', '--json']);
+    expect(drill.code).toBe(3);
+    const said = jobOf(drill, 'verify').error?.message ?? '';
+    expect(said).toMatch(message);
+    expect(said).toContain(`${victim.stem}: `);
+    const lost =
+      / \(lost with it, being built on it: (?<names>[^)]*)\)/.exec(said)?.groups?.['names']?.split(', ') ?? [];
+    expect(lost).toEqual(backups.slice(0, cost).map(({ stem }) => stem));
+
+    const after = await site.run(daily);
+    expect(jobOf(after, 'retention')).toMatchObject({
+      outcome: 'skipped',
+      summary: expect.stringContaining(`backup ${victim.stem} is damaged`) as unknown,
+    });
+    // What is not built on it is as good as before.
+    const status = await statusOf(site);
+    expect(status.problems.map(({ message: text }) => text).join('\n')).toContain(victim.stem);
+  });
+});
+
+describe('killed, or on a full disk, at every step of becoming a delta, of being laid on another one, and of going', () => {
+  // `npm run stress -- history` goes through every call.
+  test.for<'KILLGROUP' | number>(['KILLGROUP', ENOSPC])(
+    'each backup listed can be rebuilt, nothing half-made is listed, and the next run finishes (%s)',
+    async (action, context) => {
+      const { site, was } = await withHistory(4);
+      const [oldest, , , newest] = [...was.keys()];
+      expect((await site.run(['keep', oldest ?? ''])).code).toBe(0);
+      // The newest becomes a delta, the oldest is laid on that, and the two between go.
+      setRetention(site, { keep_last: 2, keep_days: 0 });
+      change(site);
+      expect((await site.run(['--run-now', 'backup-only', '--json'])).code).toBe(0);
+      const prepared = site.workspace.path('prepared');
+      fs.cpSync(site.backupDirectory, prepared, { recursive: true, preserveTimestamps: true });
+
+      const counted = await runWithFault(context, site, { action: 'COUNT' });
+      expect(counted.code).toBe(0);
+      expect(formsOf(site)).toEqual(['.delta2', '.delta', '.db']);
+      const left = new Set<string>();
+      const points = counted.calls.flatMap(({ operation, path: file }, index) =>
+        ['link', 'rename'].includes(operation) || (operation === 'unlink' && !file.endsWith('.partial')) ? [index] : [],
+      );
+      expect(points.length).toBeGreaterThan(8);
+      for (const [index, at] of points.entries()) {
+        fs.rmSync(site.backupDirectory, { recursive: true });
+        fs.cpSync(prepared, site.backupDirectory, { recursive: true, preserveTimestamps: true });
+        const result = await runWithFault(context, site, { action, at: at + 1, count: 1_000_000 });
+        const call = counted.calls[at];
+        const where = `${action} at call ${at + 1}: ${call?.operation ?? ''} ${call?.path ?? ''}`;
+        const { whole, half, debris } = examineBackups(site.backupDirectory);
+        expect(half, where).toEqual([]);
+        expect(whole, where).toEqual(expect.arrayContaining([oldest, newest]));
+        left.add(`${whole.length} ${debris.length}`);
+        if (action === ENOSPC) expect(result.code, where).toBe(1);
+        if (index % 3 !== 0) continue;
+        expect((await site.run(['--run-now', 'prune-only', '--json'])).code, where).toBe(0);
+        expect(
+          formsOf(site).map((form) => form.slice(0, 6)),
+          where,
+        ).toEqual(['.delta', '.delta', '.db']);
+        expect(examineBackups(site.backupDirectory), where).toMatchObject({ half: [], debris: [`${oldest}.keep`] });
+      }
+      // Else it was always the same place.
+      expect(left.size).toBeGreaterThan(2);
+    },
+  );
+});
+
+const operations = ['write', 'fsync', 'link', 'rename', 'unlink'] as const;
+
+async function runWithFault(context: TestContext, site: Installation, fault: Omit<Fault, 'match' | 'operations'>) {
+  const log = site.workspace.path('calls');
+  const counter = site.workspace.path('counter');
+  for (const file of [log, counter]) fs.rmSync(file, { force: true });
+  const env = faultEnvironment(context, { match: site.backupDirectory, operations, counter, log, ...fault });
+  const exit = await site.run(['--run-now', 'prune-only', '--json'], { env });
+  return { ...exit, calls: readFaultLog(log) };
+}
+
+function setRetention(site: Installation, retention: object): void {
+  const document = parse(fs.readFileSync(site.file, 'utf8')) as { jobs: object };
+  fs.writeFileSync(site.file, stringify({ ...document, jobs: { ...document.jobs, retention } }));
+}
+
+/** As somebody would copy it from the page. */
+function scriptOfDocumentation({ workspace }: Installation): string {
+  const page = fs.readFileSync(path.join(import.meta.dirname, '..', '..', 'docs', 'delta-format.md'), 'utf8');
+  const script = /```python\n(?<script>.*?)```/s.exec(page)?.groups?.['script'] ?? '';
+  expect(script.trim().split('\n').length).toBeLessThanOrEqual(34);
+  const file = workspace.path('rebuild.py');
+  fs.writeFileSync(file, script);
+  return file;
+}
+
+function python(script: string, manifest: string, to: string): { status: number | null; stderr: string } {
+  const { status, stderr } = spawnSync('python3', [script, manifest, to], { encoding: 'utf8' });
+  return { status, stderr };
+}
