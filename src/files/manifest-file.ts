@@ -1,10 +1,25 @@
 /** A manifest as a file: text that is read and written, whatever it says. */
+import { createHash } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { errorCodeOf, toFileError } from '../errors.js';
 import type { Manifest } from './manifest.js';
 
+/** With a hash over all it says: a bit that flips in it on the disk must not pass for what was proven once. */
 export function formatManifest(manifest: Manifest): string {
-  return `${JSON.stringify(manifest, null, 2)}\n`;
+  return `${JSON.stringify({ ...manifest, manifest_sha256: hashOf(manifest) }, null, 2)}\n`;
+}
+
+/** False when a manifest says something else than when it was written. One that says no hash, of an older version or edited, is believed. */
+export function saysWhatWasWritten(document: object): boolean {
+  return !('manifest_sha256' in document) || document.manifest_sha256 === hashOf(document);
+}
+
+/** Over everything but itself, as JSON without white space, in the order in which it stands there. */
+function hashOf(document: object): string {
+  const rest = Object.entries(document).filter(([key]) => key !== 'manifest_sha256');
+  return createHash('sha256')
+    .update(JSON.stringify(Object.fromEntries(rest)))
+    .digest('hex');
 }
 
 /**

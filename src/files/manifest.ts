@@ -3,6 +3,7 @@
  * these files, do without it: loading what checks them takes as long as loading the rest of a child.
  */
 import { z } from 'zod';
+import { saysWhatWasWritten } from './manifest-file.js';
 
 const sha256 = z.string().regex(/^[0-9a-f]{64}$/);
 
@@ -77,6 +78,8 @@ export function parseManifest(text: string): Manifest | 'illegible' | undefined 
   } catch {
     return 'illegible';
   }
+  // Whatever it says: also whose it is may be what has changed.
+  if (typeof document === 'object' && document !== null && !saysWhatWasWritten(document)) return 'illegible';
   const manifest = manifestSchema.safeParse(document);
   if (manifest.success) return manifest.data;
   return ours.safeParse(document).success ? 'illegible' : undefined;

@@ -146,6 +146,13 @@ describe('a wrong bit is found by verify, which lists what it costs, and retenti
   test.for<[string, number, (backup: StoredBackup) => void, RegExp, number]>([
     ['a delta', 1, ({ path: file }) => flipBit(file, -20), /its bytes have changed since it was stored/, 1],
     ['the oldest delta', 0, ({ path: file }) => flipBit(file, 30), /its bytes have changed since it was stored/, 0],
+    [
+      'a manifest',
+      1,
+      ({ manifestPath }) => flipBit(manifestPath, 200, 1),
+      /its manifest is damaged and cannot be read/,
+      0,
+    ],
     ['the newest', 3, ({ path: file }) => flipBit(file, -1000), /its bytes have changed since it was stored/, 3],
   ])('in %s', async ([, index, damage, message, cost]) => {
     const { site } = await withHistory(4);

@@ -1,6 +1,7 @@
 import fs from 'node:fs';
 import { describe, expect, test } from 'vitest';
 import { orphanManifests } from '../../src/files/catalog.js';
+import { parseManifest } from '../../src/files/manifest.js';
 import { formatManifest } from '../../src/files/manifest-file.js';
 import { workspace } from '../helpers/workspace.js';
 import { listBackups, manifest, stemAt, storeBackup } from './backups.js';
@@ -159,3 +160,17 @@ function rename(path: (name: string) => string, to: string): void {
   fs.renameSync(path(`${stem}.db`), path(`${to}.db`));
   fs.renameSync(path(`${stem}.json`), path(`${to}.json`));
 }
+
+test("a manifest in which any single bit has flipped says what it said, or is damaged; never anything else, and never nobody's", () => {
+  const written = { ...manifest(), file: `${stemAt('20261123T020000Z')}.db` };
+  const bytes = Buffer.from(formatManifest(written));
+  let found = 0;
+  for (let bit = 0; bit < bytes.length * 8; bit += 1) {
+    const flipped = Buffer.from(bytes);
+    flipped[bit >> 3] = (flipped[bit >> 3] ?? 0) ^ (1 << (bit & 7));
+    const parsed = parseManifest(flipped.toString('utf8'));
+    if (parsed === 'illegible') found += 1;
+    else expect(parsed, `bit ${bit & 7} of byte ${bit >> 3}`).toEqual(written);
+  }
+  expect(found).toBeGreaterThan(bytes.length * 6);
+});

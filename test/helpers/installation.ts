@@ -195,7 +195,13 @@ export function copyAsOf(
     stem: older,
     path: file.replace(stem, older),
     manifestPath: manifestPath.replace(stem, older),
-    manifest: { ...manifest, created_at: at, file: path.basename(file.replace(stem, older)) },
+    // Edited, it has no hash to be held against.
+    manifest: {
+      ...manifest,
+      manifest_sha256: undefined,
+      created_at: at,
+      file: path.basename(file.replace(stem, older)),
+    },
   };
   fs.copyFileSync(file, copy.path);
   fs.writeFileSync(copy.manifestPath, JSON.stringify(copy.manifest));
