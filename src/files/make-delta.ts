@@ -27,6 +27,8 @@ export interface DeltaRequest {
   readonly baseSha256: string;
   /** A name that nothing bears yet, in the directory of the backups. */
   readonly to: string;
+  /** Given up when it becomes as large as this, in bytes; null: whatever its size. */
+  readonly limitBytes: number | null;
 }
 
 export interface MadeDelta {
@@ -39,8 +41,8 @@ export interface MadeDelta {
 /** So much stays free. */
 const marginBytes = 16 * 1024 * 1024;
 
-/** @throws JobError `backup-damaged` when one of both cannot be read as what it is; `missing`, `full`, `io`, … */
-export async function makeDelta(request: DeltaRequest): Promise<MadeDelta> {
+/** @returns null when it was given up: nothing is left of it. @throws JobError `backup-damaged` when one of both cannot be read as what it is; `missing`, `full`, `io`, … */
+export async function makeDelta(request: DeltaRequest): Promise<MadeDelta | null> {
   const { to, pageSize, sha256, baseSha256 } = request;
   const older = await Image.open(request.older);
   try {
@@ -50,8 +52,12 @@ export async function makeDelta(request: DeltaRequest): Promise<MadeDelta> {
       try {
         const out = new Output(target, to);
         await out.write(writeHeader({ pageSize, pageCount: older.sizeBytes / pageSize, sha256, baseSha256 }));
-        const pages = await compare(older, newer, pageSize, out);
-        return { stored: await out.end(), pages };
+        const limit = request.limitBytes ?? Number.POSITIVE_INFINITY;
+        const pages = await compare(older, newer, pageSize, out, limit);
+        const stored = await out.end();
+        if (stored.sizeBytes < limit) return { stored, pages };
+        removeBegun(to);
+        return null;
       } finally {
         await target.close();
       }
@@ -66,13 +72,13 @@ export async function makeDelta(request: DeltaRequest): Promise<MadeDelta> {
   }
 }
 
-/** @returns how many pages differ */
-async function compare(older: Image, newer: Image, pageSize: number, out: Output): Promise<number> {
+/** @returns how many pages differ, as far as the limit */
+async function compare(older: Image, newer: Image, pageSize: number, out: Output, limit: number): Promise<number> {
   const mine = Buffer.allocUnsafeSlow(pieceBytes);
   const other = Buffer.allocUnsafeSlow(pieceBytes);
   const blocks = new BlockWriter(pageSize);
   let number = 1;
-  for (let bytes = await older.read(mine); bytes > 0; bytes = await older.read(mine)) {
+  for (let bytes = await older.read(mine); bytes > 0 && out.bytes < limit; bytes = await older.read(mine)) {
     const known = await newer.read(other);
     const isSame = known >= bytes && mine.subarray(0, bytes).equals(other.subarray(0, bytes));
     for (let at = 0; at < bytes && !isSame; at += pageSize) {
@@ -92,7 +98,7 @@ async function compare(older: Image, newer: Image, pageSize: number, out: Output
 class Output {
   readonly #hash = createHash('sha256');
   readonly #pace: PacedSync;
-  #bytes = 0;
+  bytes = 0;
   #looked = 0;
 
   constructor(
@@ -103,24 +109,24 @@ class Output {
   }
 
   async write(bytes: Buffer): Promise<void> {
-    if (this.#bytes === 0 || this.#bytes - this.#looked > marginBytes / 4) this.#requireSpace();
+    if (this.bytes === 0 || this.bytes - this.#looked > marginBytes / 4) this.#requireSpace();
     for (let done = 0; done < bytes.length; ) {
-      const { bytesWritten } = await this.file.write(bytes, done, bytes.length - done, this.#bytes + done);
+      const { bytesWritten } = await this.file.write(bytes, done, bytes.length - done, this.bytes + done);
       done += bytesWritten;
     }
     this.#hash.update(bytes);
-    this.#bytes += bytes.length;
+    this.bytes += bytes.length;
     await this.#pace.wrote(bytes.length);
   }
 
   async end(): Promise<Digest> {
     await this.#pace.settled();
     await this.file.sync();
-    return { sha256: this.#hash.digest('hex'), sizeBytes: this.#bytes };
+    return { sha256: this.#hash.digest('hex'), sizeBytes: this.bytes };
   }
 
   #requireSpace(): void {
-    this.#looked = this.#bytes;
+    this.#looked = this.bytes;
     const directory = dirname(this.path);
     const free = freeBytes({ path: directory });
     if (free >= marginBytes) return;

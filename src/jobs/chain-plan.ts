@@ -24,6 +24,7 @@ export interface ChainPlan {
  * @param keep and `prune` as retention has decided, together all backups
  * @param asDeltas whether plain backups are turned into deltas
  * @param fresh the backup that this run has made: it stays as it is
+ * @param whole stems of those that were found to be hardly smaller as deltas
  */
 export function planChain({
   keep,
@@ -31,12 +32,14 @@ export function planChain({
   bad,
   asDeltas,
   fresh,
+  whole,
 }: {
   readonly keep: readonly Backup[];
   readonly prune: readonly Backup[];
   readonly bad: ReadonlySet<string>;
   readonly asDeltas: boolean;
   readonly fresh: string | undefined;
+  readonly whole: ReadonlySet<string>;
 }): ChainPlan {
   const kept = oldestFirst(keep);
   const bases = kept.filter((backup) => isBase(backup) && isSound(backup, bad));
@@ -61,7 +64,7 @@ export function planChain({
     ? []
     : kept.flatMap((backup): Step[] => {
         const base = newerBase(backup);
-        const stays = backup.pinned || backup === newest || backup.stem === fresh;
+        const stays = backup.pinned || backup === newest || backup.stem === fresh || whole.has(backup.stem);
         if (stays || base === undefined || !isPlain(backup) || !isSound(backup, bad)) return [];
         return [{ do: 'lay', stem: backup.stem, on: base.stem, why: 'history' }];
       });

@@ -13,9 +13,12 @@ import { changedBytes, changedFile, imageOf, type Unpackable } from './unpack-ba
 
 export interface Laid {
   readonly freedBytes: number;
-  /** False when the delta would have been no smaller: the backup stays as it was. */
+  /** False when the delta would have been hardly smaller: the backup stays as it was. */
   readonly adopted: boolean;
 }
+
+/** A delta this much of the file's size is made; for less gain a file that stands alone is worth more. */
+const worthwhile = 0.9;
 
 /**
  * @param even where it saves nothing: what it is stored on now is about to go
@@ -41,8 +44,9 @@ export async function layDelta(
       sha256: manifest.sha256,
       baseSha256: newer.manifest.sha256,
       to: temporary,
+      limitBytes: even ? null : Math.floor(manifest.stored_bytes * worthwhile),
     });
-    if (!even && made.stored.sizeBytes >= manifest.stored_bytes) return { freedBytes: 0, adopted: false };
+    if (made === null) return { freedBytes: 0, adopted: false };
     const { plain, deltas } = imageOf(newer);
     const rebuilt = await session.call('rebuild', {
       image: { plain, deltas: [...deltas, temporary], sizeBytes: manifest.size_bytes },

@@ -45,6 +45,9 @@ export const retention = {
       return { outcome: 'skipped', summary: `nothing deleted: ${frozen}`, facts: { kept: backups.length, pruned: 0 } };
     for (const { backup, reasons } of plan.keep) log.debug({ backup: backup.stem, reasons }, 'kept');
     const done = await carryOut(context, chain);
+    done.hardlySmaller.push(
+      ...knownHardlySmaller(context).filter((stem) => backups.some((backup) => backup.stem === stem)),
+    );
     return resultOf(done, backups.length);
   },
 } as const satisfies JobKind<'retention', typeof retentionOptions>;
@@ -55,11 +58,13 @@ interface Done {
   /** Of those that became deltas: how many, and how much less they take. */
   laid: number;
   savedBytes: number;
+  /** Those that are hardly smaller as deltas: they are not tried again. */
+  readonly hardlySmaller: string[];
 }
 
 async function carryOut(context: Context, { steps }: ChainPlan): Promise<Done> {
   const { target, session, record, now, log } = context;
-  const done: Done = { deleted: [], freedBytes: 0, laid: 0, savedBytes: 0 };
+  const done: Done = { deleted: [], freedBytes: 0, laid: 0, savedBytes: 0, hardlySmaller: [] };
   for (const [index, step] of steps.entries()) {
     context.progress(index, steps.length);
     if (step.do === 'prune') {
@@ -75,16 +80,19 @@ async function carryOut(context: Context, { steps }: ChainPlan): Promise<Done> {
     const { adopted, freedBytes } = await layDelta(context, step, step.why === 'base-goes');
     log.debug(
       { backup: step.stem, on: step.on, freedBytes, adopted },
-      adopted ? 'became a delta' : 'no smaller as a delta',
+      adopted ? 'became a delta' : 'hardly smaller as a delta',
     );
-    if (!adopted) continue;
+    if (!adopted) {
+      done.hardlySmaller.push(step.stem);
+      continue;
+    }
     done.laid += 1;
     done.savedBytes += freedBytes;
   }
   return done;
 }
 
-function resultOf({ deleted, freedBytes, laid, savedBytes }: Done, count: number): JobResult {
+function resultOf({ deleted, freedBytes, laid, savedBytes, hardlySmaller }: Done, count: number): JobResult {
   const kept = count - deleted.length;
   const smaller =
     laid === 0
@@ -98,6 +106,7 @@ function resultOf({ deleted, freedBytes, laid, savedBytes }: Done, count: number
       pruned: deleted.length,
       ...(deleted.length === 0 ? {} : { freedBytes, deleted }),
       ...(laid === 0 ? {} : { deltas: laid, savedBytes }),
+      ...(hardlySmaller.length === 0 ? {} : { hardlySmaller }),
     },
   };
 }
@@ -135,8 +144,15 @@ async function decide(context: Context, trying: boolean): Promise<Decision> {
     bad,
     asDeltas: frozen === undefined && (await keepsDeltas(context, trying)),
     fresh: notes.proof?.backup,
+    whole: new Set(knownHardlySmaller(context)),
   });
   return { frozen, plan, chain, backups };
+}
+
+/** What an earlier run has tried in vain. */
+function knownHardlySmaller({ past, target }: Context): string[] {
+  const known = past.lastFacts(target.name, 'retention', 'hardlySmaller')?.['hardlySmaller'];
+  return Array.isArray(known) ? known.filter((stem) => typeof stem === 'string') : [];
 }
 
 /** Where copies share what they have in common, plain files are as small, and each of them stands alone. */

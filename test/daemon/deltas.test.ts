@@ -142,6 +142,24 @@ describe('keep_as: delta, the default', () => {
   });
 });
 
+test('what would be hardly smaller as a delta stays a plain file, and is not tried again', async () => {
+  const { site } = await withHistory(1);
+  const connection = new Database(site.database);
+  // Nothing of it can be packed, and nothing of it stays where it is.
+  connection.exec('CREATE TABLE noise (data BLOB); INSERT INTO noise SELECT randomblob(2000000) FROM logs LIMIT 4');
+  connection.close();
+  expect((await site.run(daily)).code).toBe(0);
+  const other = new Database(site.database);
+  other.exec('UPDATE noise SET data = randomblob(2000000); DELETE FROM logs');
+  other.close();
+  const { facts } = jobOf(await site.run(daily), 'retention');
+  const [, second] = byMoment(site);
+  expect(formsOf(site)).toEqual(['.delta', '.db', '.db']);
+  expect(facts['hardlySmaller']).toEqual([second?.stem]);
+  const plan = await site.run(['--run-now', 'prune-only', '--dry-run']);
+  expect(plan.stdout).not.toContain('a delta on');
+});
+
 describe('a wrong bit is found by verify, which lists what it costs, and retention waits', () => {
   test.for<[string, number, (backup: StoredBackup) => void, RegExp, number]>([
     ['a delta', 1, ({ path: file }) => flipBit(file, -20), /its bytes have changed since it was stored/, 1],

@@ -57,7 +57,9 @@ async function delta(
     sha256: sha256Of(older.bytes),
     baseSha256: sha256Of(newer.bytes),
     to,
+    limitBytes: null,
   });
+  if (made === null) throw new Error('there is no limit');
   const stored = fs.readFileSync(to);
   expect(made.stored).toEqual({ sha256: sha256Of(stored), sizeBytes: stored.length });
   return to;
@@ -114,7 +116,7 @@ test('over 40 random histories each database is rebuilt from the newest and the 
   }
 });
 
-test('a page that differs little takes little, and an unchanged database next to nothing', async () => {
+test('a page that differs little takes little, an unchanged database next to nothing, and what would be no smaller is given up', async () => {
   const ws = workspace();
   const random = randomBy(1);
   const older = Buffer.alloc(4096 * 1000);
@@ -127,6 +129,18 @@ test('a page that differs little takes little, and an unchanged database next to
   });
   const changed = await delta(ws, 'changed.delta', image('a', older), image('b', newer), 4096);
   expect(fs.statSync(changed).size).toBeLessThan(older.length / 50);
+  const limited = {
+    older: image('e', older).image,
+    newer: image('f', Buffer.alloc(4096)).image,
+    pageSize: 4096,
+    sha256: sha256Of(older),
+    baseSha256: sha256Of(Buffer.alloc(4096)),
+    to: ws.path('limited.delta'),
+    limitBytes: older.length,
+  };
+  // Nothing of it can be packed.
+  expect(await makeDelta(limited)).toBeNull();
+  expect(fs.existsSync(limited.to)).toBe(false);
   const same = await delta(ws, 'same.delta', image('c', older), image('d', older), 4096);
   expect(fs.statSync(same).size).toBe(headerBytes + blockHeadBytes);
 });
@@ -210,7 +224,7 @@ test('what is gone is said to be missing, and what stands in the way is never ov
   const to = plainFile(ws, 'there', Buffer.from('mine'));
   await expect(rebuild({ image: { plain, deltas: [], sizeBytes: 4096 }, to })).rejects.toThrow();
   const image = { plain, deltas: [], sizeBytes: 4096 };
-  const request = { older: image, newer: image, pageSize: 4096, to };
+  const request = { older: image, newer: image, pageSize: 4096, to, limitBytes: null };
   await expect(makeDelta({ ...request, sha256: sha256Of(bytes), baseSha256: sha256Of(bytes) })).rejects.toThrow();
   expect(fs.readFileSync(to, 'utf8')).toBe('mine');
 });

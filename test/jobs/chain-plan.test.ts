@@ -49,11 +49,15 @@ interface Given {
   readonly bad?: ReadonlySet<string>;
   readonly asDeltas?: boolean;
   readonly fresh?: string;
+  readonly whole?: ReadonlySet<string>;
 }
 
-function plan(backups: readonly Backup[], { prune = () => false, bad = none, asDeltas = true, fresh }: Given = {}) {
+function plan(
+  backups: readonly Backup[],
+  { prune = () => false, bad = none, asDeltas = true, fresh, whole = none }: Given = {},
+) {
   const keep = backups.filter((backup) => !prune(backup));
-  return planChain({ keep, prune: backups.filter(prune), bad, asDeltas, fresh });
+  return planChain({ keep, prune: backups.filter(prune), bad, asDeltas, fresh, whole });
 }
 
 const isDay =
@@ -66,6 +70,8 @@ describe('what becomes a delta', () => {
     const backups = listed([1, 2, 3, 4].map((day) => backupAt(at(day))));
     expect(told(plan(backups).steps)).toEqual(['01 on 02', '02 on 03', '03 on 04']);
     expect(plan(backups, { asDeltas: false }).steps).toEqual([]);
+    const whole = new Set([backups[1]?.stem ?? '']);
+    expect(told(plan(backups, { whole }).steps)).toEqual(['01 on 02', '03 on 04']);
   });
 
   test('the newest of yesterday, when there is a newer one', () => {
@@ -150,7 +156,7 @@ test('over 300 random histories, at every step each kept backup can be rebuilt, 
       const isKept = (backup: Backup): boolean => backup.stem === made.stem || backup.pinned || random() < 0.8;
       const kept = backups.filter(isKept);
       const gone = backups.filter((backup) => !kept.includes(backup));
-      const given = { keep: kept, prune: gone, bad: none, fresh: made.stem };
+      const given = { keep: kept, prune: gone, bad: none, fresh: made.stem, whole: none };
       const { steps, needed } = planChain({ ...given, asDeltas: random() < 0.9 });
       for (const step of steps) {
         backups = carriedOut(backups, step, where);
@@ -162,7 +168,7 @@ test('over 300 random histories, at every step each kept backup can be rebuilt, 
       expect(backups.map(({ stem }) => stem).sort(), where).toEqual(
         [...kept, ...needed].map(({ stem }) => stem).sort(),
       );
-      const again = planChain({ keep: backups, prune: [], bad: none, asDeltas: false, fresh: undefined });
+      const again = planChain({ keep: backups, prune: [], bad: none, asDeltas: false, fresh: undefined, whole: none });
       expect(again.steps, where).toEqual([]);
     }
   }
