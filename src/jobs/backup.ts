@@ -148,7 +148,7 @@ function resultOf(
   const time = formatDuration(copy.snapshot.durationMs);
   return {
     outcome: 'succeeded',
-    summary: `${name}: ${formatBytes(stored.sizeBytes)}, ${counted(rows, 'row')} in ${counted(tables, 'table')}, ${describeCheck(proof)}, copied in ${time}${blockedCommits(copy)}${anomaly === undefined ? '' : `; ${anomaly}`}`,
+    summary: `${name}: ${formatBytes(stored.sizeBytes)}, ${counted(rows, 'row')} in ${counted(tables, 'table')}, ${describeCheck(proof)}, copied in ${time}${copy.snapshot.sharesExtents ? ' by sharing its extents' : ''}${blockedCommits(copy)}${anomaly === undefined ? '' : `; ${anomaly}`}`,
     facts: {
       backup: name,
       sizeBytes: plain.sizeBytes,
@@ -158,6 +158,7 @@ function resultOf(
       check: proof.integrity,
       method: copy.snapshot.method,
       methodReason: copy.snapshot.methodReason,
+      sharesExtents: copy.snapshot.sharesExtents,
       snapshotMs: copy.snapshot.durationMs,
       pinnedMs: copy.snapshot.pinnedMs,
       proofMs: proof.durationMs,

@@ -13,6 +13,8 @@ export interface Snapshot extends ApiSnapshot {
   readonly method: 'copy' | 'api';
   /** What made it possible, or what stood in the way of the faster one. */
   readonly methodReason: string;
+  /** With the database, where the file system can: the copy cost next to no time, and no space until one of the two changes. */
+  readonly sharesExtents: boolean;
 }
 
 export interface Copy {
@@ -82,10 +84,15 @@ async function copyBy(
   }
   const request = { path: located.path, identity: located, destination, maxWalGrowthBytes: rule.maxWalGrowthBytes };
   const snapshot = await session.call('snapshot', request, { progress: context.progress });
-  return { ...snapshot, method: 'api', methodReason };
+  return { ...snapshot, method: 'api', methodReason, sharesExtents: false };
 }
 
-/** @throws JobError `full`, naming the directory and both figures */
+/**
+ * Also where the copy may come to share its extents, and take no space. That cannot be told beforehand; and on a disk that has no room for a
+ * second copy, the application would run out of it: what it overwrites needs a place of its own while a backup has the old one.
+ *
+ * @throws JobError `full`, naming the directory and both figures
+ */
 export async function requireSpace(
   { target, session }: JobContext<unknown>,
   directory: string,

@@ -64,7 +64,8 @@ export async function pinnedCopy(
       ...facts,
       ...(whole ?? {}),
       method: 'copy',
-      methodReason: reasonOf(hold),
+      methodReason: reasonOf(hold, raw.shared),
+      sharesExtents: raw.shared,
       walGrowthBytes: raw.walGrowthBytes,
       pinnedMs: unpinned.pinnedMs,
       durationMs: Math.round(performance.now() - started),
@@ -149,7 +150,12 @@ function refuseOther({ target }: JobContext<unknown>, before: Pinned, after: Unp
   );
 }
 
-function reasonOf(hold: Exclude<Hold, { kind: 'none' }>): string {
+/** In words, for the manifest: its `snapshot_method` knows no third value, and older programs must go on reading it. */
+function reasonOf(hold: Exclude<Hold, { kind: 'none' }>, shared: boolean): string {
+  return shared ? `${whyWhole(hold)}; it was not read: the copy shares its extents` : whyWhole(hold);
+}
+
+function whyWhole(hold: Exclude<Hold, { kind: 'none' }>): string {
   if (hold.kind === 'shared') return 'the file was locked against writers while it was copied';
   return hold.slot === 0
     ? 'the whole log was in the file, which nobody could change while it was copied'

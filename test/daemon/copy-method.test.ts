@@ -2,8 +2,9 @@
 import fs from 'node:fs';
 import path from 'node:path';
 import { describe, expect, test } from 'vitest';
+import { blocksOf, ownBlocks, saysShared } from '../helpers/extents.js';
 import { ask, install, jobOf } from '../helpers/installation.js';
-import { withReadOnlyView, withUnknownDisk } from '../helpers/small-disk.js';
+import { withReadOnlyView, withReflinkDisk, withUnknownDisk } from '../helpers/small-disk.js';
 import { acknowledgedRowsPresent, startWriter } from '../helpers/writer.js';
 
 const backupNow = ['--run-now', 'daily', '--json'];
@@ -81,3 +82,44 @@ test('where nothing beside the database can be written, what a crashed applicati
     expect(acknowledgedRowsPresent(site.backup().path, ackFile)).toMatchObject({ missing: [] });
   });
 });
+
+test.for(['xfs', 'btrfs'] as const)(
+  'on %s backups beside a writer share their extents, with the database and with each other; they say so, and are sound',
+  async (kind, context) => {
+    await withReflinkDisk(context, kind, async (disk) => {
+      const plain = install();
+      const database = path.join(disk, 'logs.db');
+      fs.copyFileSync(plain.database, database);
+      const directory = path.join(disk, 'backups');
+      const site = install({ config: { databases: { logs: { path: database, backup_directory: directory } } } });
+      const ackFile = plain.workspace.path('acknowledged');
+      const writer = await startWriter({ path: database, ackFile });
+      const promised = plain.workspace.path('promised');
+      fs.copyFileSync(ackFile, promised);
+      const results = [await site.run(backupNow), await site.run(backupNow)];
+      await writer.kill();
+      for (const result of results) {
+        expect(jobOf(result, 'backup')).toMatchObject({
+          outcome: 'succeeded',
+          summary: expect.stringMatching(/, copied in .* by sharing its extents$/) as unknown,
+          facts: { method: 'copy', sharesExtents: true },
+        });
+      }
+      const [first, second] = site.backups(directory);
+      if (first === undefined || second === undefined) throw new Error('there are no two backups');
+      for (const { manifest, path: file } of [first, second]) {
+        expect(manifest).toMatchObject({
+          snapshot_method: 'copy',
+          snapshot_reason: expect.stringMatching(/; it was not read: the copy shares its extents$/) as unknown,
+        });
+        expect(fs.lstatSync(file)).toMatchObject({ mode: 0o100600, nlink: 1 });
+        expect(saysShared(file)).toBe(true);
+        expect(ownBlocks(file, database)).toBeLessThan(blocksOf(file).length);
+      }
+      expect(ownBlocks(second.path, first.path)).toBeLessThan(blocksOf(second.path).length);
+      // Hashed, unpacked, checked and counted, as a restore would.
+      expect(jobOf(await site.run(['--run-now', 'verify-backup', '--json']), 'verify').outcome).toBe('succeeded');
+      expect(acknowledgedRowsPresent(first.path, promised)).toMatchObject({ missing: [] });
+    });
+  },
+);

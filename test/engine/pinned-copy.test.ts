@@ -5,64 +5,13 @@ import Database from 'better-sqlite3';
 import { describe, expect, onTestFinished, test, vi } from 'vitest';
 import type { Session } from '../../src/engine/engine.js';
 import { JobError as SourceJobError } from '../../src/errors.js';
-import type { JobContext } from '../../src/jobs/job.js';
-import type { Located } from '../../src/jobs/locate.js';
-import type * as PinnedCopyModule from '../../src/jobs/pinned-copy.js';
 import { descendantsOf } from '../helpers/processes.js';
 import { withSmallDisk } from '../helpers/small-disk.js';
-import { type Workspace, workspace } from '../helpers/workspace.js';
-import { ask, createDatabase, identityOf, rows } from '../sqlite/database.js';
+import { ask, createDatabase, identityOf } from '../sqlite/database.js';
 import { engineOfFile } from './compiled.js';
+import { application, handsOf, rawRequest, schema } from './pinned-hands.js';
 
-const { pinnedCopy } = (await import(
-  /* @vite-ignore */ new URL('../../dist/jobs/pinned-copy.js', import.meta.url).href
-)) as typeof PinnedCopyModule;
-
-const engine = engineOfFile();
-
-interface Hands {
-  readonly ws: Workspace;
-  readonly live: string;
-  readonly session: Session;
-  readonly beside: Session;
-  readonly copyTo: (name: string) => ReturnType<typeof pinnedCopy>;
-  readonly stop: AbortController;
-}
-
-const schema = `CREATE TABLE t (n INTEGER PRIMARY KEY, text TEXT); CREATE INDEX by_text ON t (text); ${rows('t', 2000)}`;
-
-function hands(journalMode: string, { onProgress = () => undefined }: { onProgress?: () => void } = {}): Hands {
-  const ws = workspace();
-  const live = ws.path('live.db');
-  createDatabase(live, schema, { journalMode });
-  const stop = new AbortController();
-  const session = engine.session('live', stop.signal);
-  const beside = engine.session('live', stop.signal);
-  onTestFinished(async () => {
-    await Promise.all([session.close(), beside.close()]);
-  });
-  const copyTo: Hands['copyTo'] = (name) => {
-    // What pinnedCopy takes of its context.
-    const context = {
-      session,
-      secondOpinion: () => engine.session('live', stop.signal),
-      target: { name: 'live' },
-      progress: onProgress,
-    } as unknown as JobContext<unknown>;
-    const located = { path: live, sizeBytes: fs.statSync(live).size, ...identityOf(live) } as unknown as Located;
-    return pinnedCopy(context, located, path.resolve(ws.directory, name), { attempts: 1, maxWalGrowthBytes: 1e9 });
-  };
-  return { ws, live, session, beside, copyTo, stop };
-}
-
-/** An application that has committed what is still in the log alone, and stays. */
-function application(live: string, sql: string): Database.Database {
-  const connection = new Database(live, { timeout: 0 });
-  onTestFinished(() => void connection.close());
-  connection.pragma('wal_autocheckpoint = 0');
-  connection.exec(sql);
-  return connection;
-}
+const hands = handsOf(engineOfFile());
 
 test('with nothing in the log, the file alone is copied', async () => {
   const { ws, live, copyTo } = hands('wal');
@@ -259,18 +208,6 @@ test('what an application has reserved at the end of the file is not part of the
   expect(fs.statSync(ws.path('copy.db')).size).toBe(before);
   expect(ask(ws.path('copy.db'), 'PRAGMA integrity_check')).toEqual(['ok']);
 });
-
-function rawRequest(live: string, destination: string) {
-  const sizeBytes = fs.statSync(live).size;
-  return {
-    path: live,
-    identity: identityOf(live),
-    destination,
-    sizeBytes,
-    journal: 'wal' as const,
-    maxWalGrowthBytes: 1e9,
-  };
-}
 
 const copyRaw = (session: Session, live: string, destination: string) =>
   session.call('rawCopy', rawRequest(live, destination));

@@ -1,9 +1,10 @@
-/** Disks for one test, in memory. Mounting needs root; without it the test is skipped, and says so. */
+/** Disks for one test, in memory but for the last. Mounting needs root; without it the test is skipped, and says so. */
 import { spawnSync } from 'node:child_process';
 import fs from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
 import type { TestContext } from 'vitest';
+import { mountReflinkDisk, type ReflinkKind } from './reflink-disk.mjs';
 
 /** Calls `use` with the directory of an empty disk of that size (10^6 bytes), which is unmounted afterwards whatever happens: a tmpfs. */
 export async function withSmallDisk(
@@ -30,6 +31,21 @@ export async function withReadOnlyView(
     if (status !== 0) context.skip(`a read-only view cannot be mounted here: ${stderr.trim()}`);
     await use(directory);
   });
+}
+
+/** An empty disk whose files can share their extents. */
+export async function withReflinkDisk(
+  context: TestContext,
+  kind: ReflinkKind,
+  use: (directory: string) => Promise<void>,
+): Promise<void> {
+  const disk = mountReflinkDisk(kind, 320);
+  if ('why' in disk) context.skip(disk.why);
+  try {
+    await use(disk.directory);
+  } finally {
+    disk.unmount();
+  }
 }
 
 async function withDisk(
