@@ -1,6 +1,7 @@
 /**
  * Copies of a database's files while one process writes as fast as it can and another checkpoints in every way there is, each copy
- * checked in full and its invariant added up. First the same without the pin, until a copy is bad: that this proof can fail.
+ * checked in full and its invariant added up. First the same without the pin, until a copy is bad: that this proof can fail. Every third copy
+ * is made where it shares the database's extents, when such a disk can be made.
  */
 import { fork } from 'node:child_process';
 import { once } from 'node:events';
@@ -9,6 +10,7 @@ import path from 'node:path';
 import Database from 'better-sqlite3';
 import { Engine } from '../dist/engine/engine.js';
 import { pinnedCopy } from '../dist/jobs/pinned-copy.js';
+import { mountReflinkDisk } from '../test/helpers/reflink-disk.mjs';
 
 const accounts = 20_000;
 const sum = accounts * 100;
@@ -18,15 +20,37 @@ const unpinnedAtMost = 300;
 
 /** @typedef {{ engine: Engine, session: import('../dist/engine/engine.js').Session, third: import('../dist/engine/engine.js').Session }} Hands */
 
+/** @typedef {{ shares: boolean, databases: Record<string, string> }} Place where there are databases, and whether copies beside them share their extents */
+
 /** @param {import('./run.mjs').Options} options */
-export async function proveSnapshot({ directory, timeIsUp, say, trials }) {
-  const databases = Object.fromEntries(modes.map((mode) => [mode, makeAccounts(path.join(directory, mode), mode)]));
+export async function proveSnapshot(options) {
+  const disk = mountReflinkDisk('xfs', 320, options.directory);
+  if ('why' in disk) {
+    console.log(`  without copies that share extents: ${disk.why}`);
+    return proveIn([makePlace(options.directory, false)], options);
+  }
+  // Before the directory is removed that it lies in.
+  process.prependListener('exit', disk.unmount);
+  try {
+    return await proveIn([makePlace(options.directory, false), makePlace(disk.directory, true)], options);
+  } finally {
+    process.off('exit', disk.unmount);
+    disk.unmount();
+  }
+}
+
+/**
+ * @param {readonly Place[]} places
+ * @param {import('./run.mjs').Options} options
+ */
+async function proveIn(places, { timeIsUp, say, trials }) {
+  const [plain, sharing = plain] = places;
   const engine = new Engine({ memoryBytes: 1024 ** 3 });
   const hands = { engine, session: engine.session('a'), third: engine.session('c') };
-  const crowd = [
+  const crowd = places.flatMap(({ databases }) => [
     ...modes.map((mode) => start('transfers.mjs', databases[mode], '10', '1')),
     start('checkpoints.mjs', databases.wal),
-  ];
+  ]);
   try {
     await Promise.all(crowd.map((child) => once(child, 'message')));
     let without = 0;
@@ -35,7 +59,7 @@ export async function proveSnapshot({ directory, timeIsUp, say, trials }) {
       if (without > unpinnedAtMost)
         throw new Error(`${unpinnedAtMost} copies without the pin were sound: nothing is shown`);
       say(`copy ${without} without the pin`);
-    } while ((await badCopy(hands, databases.wal, unpinned)) === undefined);
+    } while ((await badCopy(hands, plain.databases.wal, unpinned)) === undefined);
     /** @type {Record<string, number>} */
     const done = {};
     const reasons = new Map();
@@ -43,14 +67,20 @@ export async function proveSnapshot({ directory, timeIsUp, say, trials }) {
     for (let trial = 1; trials === 0 ? trial === 1 || !timeIsUp() : trial <= trials; trial++) {
       // In rollback-journal mode the writer is kept out, and shows less.
       const mode = trial % 10 === 0 ? 'delete' : 'wal';
+      const { shares, databases } = trial % 3 === 0 ? sharing : plain;
       say(`copy ${trial}`);
       const problem = await badCopy(hands, databases[mode], async (source, destination) => {
         const copied = await pinned(hands, source, destination);
-        if (copied === 'busy') busy += 1;
-        else reasons.set(copied, (reasons.get(copied) ?? 0) + 1);
-        return copied !== 'busy';
+        if (copied === 'busy') {
+          busy += 1;
+          return false;
+        }
+        if (shares && !copied.sharesExtents) throw new Error('it shares no extents');
+        reasons.set(copied.methodReason, (reasons.get(copied.methodReason) ?? 0) + 1);
+        return true;
       });
-      if (problem !== undefined) throw new Error(`copy ${trial}, ${mode}: ${problem}`);
+      if (problem !== undefined)
+        throw new Error(`copy ${trial}, ${mode}${shares ? ', extents shared' : ''}: ${problem}`);
       done[mode] = (done[mode] ?? 0) + 1;
     }
     const how = [...reasons].map(([reason, count]) => `${count} times ${reason}`).join('; ');
@@ -63,10 +93,20 @@ export async function proveSnapshot({ directory, timeIsUp, say, trials }) {
 
 /**
  * @param {string} directory
+ * @param {boolean} shares
+ * @returns {Place}
+ */
+function makePlace(directory, shares) {
+  const databases = modes.map((mode) => [mode, makeAccounts(path.join(directory, mode), mode)]);
+  return { shares, databases: Object.fromEntries(databases) };
+}
+
+/**
+ * @param {string} directory
  * @param {string} mode
  */
 function makeAccounts(directory, mode) {
-  fs.mkdirSync(directory);
+  fs.mkdirSync(directory, { mode: 0o700 });
   const file = path.join(directory, 'live.db');
   const database = new Database(file);
   database.pragma(`journal_mode = ${mode}`);
@@ -120,7 +160,7 @@ async function badCopy({ third }, source, copy) {
  * @param {Hands} hands
  * @param {string} source
  * @param {string} destination
- * @returns {Promise<string>} how
+ * @returns {Promise<'busy' | { methodReason: string, sharesExtents: boolean }>}
  */
 async function pinned({ engine, session }, source, destination) {
   const located = { path: source, sizeBytes: fs.statSync(source).size, ...identityOf(source) };
@@ -138,7 +178,7 @@ async function pinned({ engine, session }, source, destination) {
       /** @type {any} */ ({ maxWalGrowthBytes: Number.MAX_SAFE_INTEGER }),
     );
     if ('refused' in snapshot) throw new Error(`not copied: ${snapshot.refused}`);
-    return snapshot.methodReason;
+    return snapshot;
   } catch (error) {
     // The writers leave no gap: jobs try again, too.
     if (error instanceof Error && 'code' in error && error.code === 'busy') return 'busy';
