@@ -1,7 +1,11 @@
-/** A backup beside an application that commits a hundred times a second: ours, and the ways people copy a live database. */
+/**
+ * A backup beside an application that commits a hundred times a second: ours, and the ways people copy a live database. Ours once more where
+ * files can share their extents: on XFS in a file, so that what reaches the disk passes through two file systems.
+ */
 import fs from 'node:fs';
 import path from 'node:path';
 import { setTimeout as wait } from 'node:timers/promises';
+import { mountReflinkDisk } from '../../test/helpers/reflink-disk.mjs';
 import { freshCopy, makeOriginal } from '../databases.mjs';
 import { median, megabytes, milliseconds, printTable, seconds, times } from '../numbers.mjs';
 import { run } from '../processes.mjs';
@@ -10,10 +14,11 @@ import { startWriter } from '../writer.mjs';
 
 const copyScript = path.join(import.meta.dirname, '..', 'children', 'copy.mjs');
 const yardstick = 'VACUUM INTO (better-sqlite3)';
-const ours = { snapshot: 'ours: the snapshot alone', whole: 'ours: --run-now, proven and published' };
+const ours = { name: 'ours: --run-now, proven and published', snapshot: 'ours: the snapshot alone' };
+const oursShared = { name: `${ours.name}, on XFS`, snapshot: `${ours.snapshot}, on XFS: extents shared` };
 
-/** @typedef {{ ms: number | null, why?: string, snapshotMs?: number }} Attempt what did not finish has no `ms` */
-/** @typedef {{ name: string, attempt: (database: string, directory: string) => Promise<Attempt> }} Method */
+/** @typedef {{ ms: number | null, why?: string, snapshotMs?: number, shared?: boolean }} Attempt what did not finish has no `ms` */
+/** @typedef {{ name: string, snapshot?: string, attempt: (database: string, directory: string) => Promise<Attempt> }} Method `snapshot`: what its `snapshotMs` is called */
 /** @typedef {{ name: string, ms: number | null, why?: string, idle: WriterMeasures, during: WriterMeasures }} Measurement */
 /** @typedef {import('../writer.mjs').WriterMeasures} WriterMeasures */
 
@@ -29,9 +34,35 @@ export async function benchBackup(options) {
       measurements.push(...(await measure(method, original, path.join(options.directory, 'backup'))));
     }
   }
+  measurements.push(...(await measureShared(original, options)));
   const summary = summarize(measurements);
   print(summary, options);
   return { summary, measurements };
+}
+
+/**
+ * @param {string} original
+ * @param {import('../run.mjs').Options} options
+ * @returns {Promise<Measurement[]>} none where no such disk can be made
+ */
+async function measureShared(original, { directory, sizeBytes, rounds, progress }) {
+  // For the database, once more of it that a backup wants free, and the log.
+  const disk = mountReflinkDisk('xfs', 400 + (3 * sizeBytes) / 1e6, directory);
+  if ('why' in disk) {
+    progress(`backup, extents shared: skipped, ${disk.why}`);
+    return [];
+  }
+  // Before the directory is removed that it lies in.
+  process.prependListener('exit', disk.unmount);
+  const measurements = [];
+  for (let round = 0; round < rounds; round++) {
+    progress(`backup, round ${round + 1} of ${rounds}: ${oursShared.name}`);
+    const method = { ...oursShared, attempt: backUpShared };
+    measurements.push(...(await measure(method, original, path.join(disk.directory, 'backup'))));
+  }
+  process.off('exit', disk.unmount);
+  disk.unmount();
+  return measurements;
 }
 
 /**
@@ -53,7 +84,7 @@ async function installed(limitMs) {
     { name: yardstick, attempt: copy('vacuum-into') },
     { name: 'db.backup() as it comes', attempt: copy('db-backup') },
   ];
-  const own = { name: ours.whole, attempt: backUp };
+  const own = { ...ours, attempt: backUp };
   const sqlite3 = await run('sqlite3', ['--version']).catch(() => undefined);
   if (sqlite3 === undefined) return [...methods, own];
   return [
@@ -71,9 +102,19 @@ async function installed(limitMs) {
  */
 async function backUp(database, directory) {
   const { ms, report } = await runNow(writeConfig(directory, { database, jobs: ['backup', 'report'] }));
-  const snapshotMs = report.databases[0]?.jobs.find(({ job }) => job === 'backup')?.facts.snapshotMs;
-  if (typeof snapshotMs !== 'number') throw new Error('the report of a backup has no snapshotMs');
-  return { ms, snapshotMs };
+  const facts = report.databases[0]?.jobs.find(({ job }) => job === 'backup')?.facts;
+  if (typeof facts?.snapshotMs !== 'number') throw new Error('the report of a backup has no snapshotMs');
+  return { ms, snapshotMs: facts.snapshotMs, shared: facts.sharesExtents };
+}
+
+/**
+ * @param {string} database
+ * @param {string} directory
+ */
+async function backUpShared(database, directory) {
+  const attempt = await backUp(database, directory);
+  if (attempt.shared !== true) throw new Error('the copy shares no extents');
+  return attempt;
 }
 
 /**
@@ -82,7 +123,7 @@ async function backUp(database, directory) {
  * @param {string} directory
  * @returns {Promise<Measurement[]>}
  */
-async function measure({ name, attempt }, original, directory) {
+async function measure({ name, snapshot, attempt }, original, directory) {
   const database = freshCopy(original, directory);
   const writer = await startWriter(database);
   await wait(3000);
@@ -92,7 +133,9 @@ async function measure({ name, attempt }, original, directory) {
   await writer.stop();
   fs.rmSync(directory, { recursive: true });
   const whole = { name, ms, ...(why === undefined ? {} : { why }), idle, during };
-  return snapshotMs === undefined ? [whole] : [{ ...whole, name: ours.snapshot, ms: snapshotMs }, whole];
+  return snapshotMs === undefined || snapshot === undefined
+    ? [whole]
+    : [{ ...whole, name: snapshot, ms: snapshotMs }, whole];
 }
 
 /** @param {readonly Measurement[]} measurements */
@@ -129,7 +172,7 @@ function print(summary, { sizeBytes, rounds }) {
         ? seconds(row.medianMs)
         : `${row.unfinished[0]} (${row.unfinished.length} of ${rounds})`,
       times(row.ratio),
-      ...(row.name === ours.snapshot
+      ...([ours.snapshot, oursShared.snapshot].includes(row.name)
         ? ['see below', '', '', '', '']
         : [
             milliseconds(row.idleWorstMs),
