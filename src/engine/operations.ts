@@ -46,7 +46,6 @@ export const operations = {
   rebuild: async () => (await import('../files/rebuild.js')).rebuild,
   makeDelta: async () => (await import('../files/make-delta.js')).makeDelta,
   adoptDelta: async () => (await import('../files/adopt-delta.js')).adoptDelta,
-  sharesExtents: async () => (await import('../files/reflinks.js')).sharesExtents,
   publish: async () => (await import('../files/publish.js')).publish,
   placeRestored: async () => (await import('../files/place.js')).placeRestored,
   refuseTaken: async () => (await import('../files/place.js')).refuseTaken,

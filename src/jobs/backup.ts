@@ -91,6 +91,7 @@ export const backup = {
         integrity: proof.integrity,
         constraints: proof.findings.constraints,
         backup: published.stem,
+        sharesExtents: copy.snapshot.sharesExtents,
         ...(proof.limited === undefined ? {} : { limited: proof.limited }),
         ...(proof.byTable === undefined ? {} : { byTable: proof.byTable }),
       };

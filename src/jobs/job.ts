@@ -49,6 +49,7 @@ export interface RunNotes {
     readonly byTable?: { readonly checked: number; readonly unchecked: readonly string[] };
     readonly constraints: readonly string[];
     readonly backup: string;
+    readonly sharesExtents: boolean;
   };
   /** Set by `backup` when the damage it met is confirmed: nothing needs to read the database again to know. */
   damage?: JobError;

@@ -159,7 +159,7 @@ export const retentionOptions = z.strictObject({
     .enum(['auto', 'full', 'delta'])
     .default('auto')
     .describe(
-      'What becomes of a backup when a newer one is there: `full`, it stays as it is; `delta`, only the pages that differ from the newer one are kept; `auto`, the second, except where the file system lets copies share what they have in common (XFS, btrfs), or backups are compressed.',
+      'What becomes of a backup when a newer one is there: `full`, it stays as it is; `delta`, only the pages that differ from the newer one are kept; `auto`, the second, except where a backup shares its extents with the database (XFS, btrfs), or backups are compressed.',
     ),
 });
 

@@ -26,7 +26,7 @@ export const retention = {
   options: retentionOptions,
 
   async plan(context: Context): Promise<string> {
-    const { frozen, plan, chain, backups } = await decide(context, false);
+    const { frozen, plan, chain, backups } = await decide(context);
     if (frozen !== undefined) return `delete nothing: ${frozen}`;
     const released = deleted(chain);
     const laid = chain.steps.flatMap((step) => (step.do === 'lay' ? [`${step.stem} a delta on ${step.on}`] : []));
@@ -40,7 +40,7 @@ export const retention = {
 
   async run(context: Context): Promise<JobResult> {
     const { log } = context;
-    const { frozen, plan, chain, backups } = await decide(context, true);
+    const { frozen, plan, chain, backups } = await decide(context);
     if (frozen !== undefined)
       return { outcome: 'skipped', summary: `nothing deleted: ${frozen}`, facts: { kept: backups.length, pruned: 0 } };
     for (const { backup, reasons } of plan.keep) log.debug({ backup: backup.stem, reasons }, 'kept');
@@ -118,8 +118,7 @@ interface Decision {
   readonly backups: readonly Backup[];
 }
 
-/** @param trying whether the file system may be tried: a dry run writes nothing */
-async function decide(context: Context, trying: boolean): Promise<Decision> {
+async function decide(context: Context): Promise<Decision> {
   const { target, session, past, options, now, notes } = context;
   const { backups, illegible } = await readBackups(session, {
     directory: target.backupDirectory,
@@ -142,7 +141,7 @@ async function decide(context: Context, trying: boolean): Promise<Decision> {
     keep: plan.keep.map(({ backup }) => backup),
     prune: plan.prune,
     bad,
-    asDeltas: frozen === undefined && (await keepsDeltas(context, trying)),
+    asDeltas: frozen === undefined && keepsDeltas(context),
     fresh: notes.proof?.backup,
     whole: new Set(knownHardlySmaller(context)),
   });
@@ -155,11 +154,12 @@ function knownHardlySmaller({ past, target }: Context): string[] {
   return Array.isArray(known) ? known.filter((stem) => typeof stem === 'string') : [];
 }
 
-/** Where copies share what they have in common, plain files are as small, and each of them stands alone. */
-async function keepsDeltas({ target, options, allOptions, session }: Context, trying: boolean): Promise<boolean> {
+/** Where a backup shares what it can with the database, so do they among each other: plain files are as small, and each stands alone. */
+function keepsDeltas({ target, options, allOptions, notes, past }: Context): boolean {
   if (options.keep_as !== 'auto') return options.keep_as === 'delta';
   if (allOptions.backup.compress !== 'none') return false;
-  return !(await session.call('sharesExtents', { directory: target.backupDirectory, database: target.name, trying }));
+  const last = past.lastFacts(target.name, 'backup', 'sharesExtents')?.['sharesExtents'];
+  return !(notes.proof?.sharesExtents ?? last === true);
 }
 
 const deleted = ({ steps }: ChainPlan): Backup[] => steps.flatMap((step) => (step.do === 'prune' ? step.backups : []));

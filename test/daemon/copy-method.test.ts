@@ -120,6 +120,9 @@ test.for(['xfs', 'btrfs'] as const)(
       // Hashed, unpacked, checked and counted, as a restore would.
       expect(jobOf(await site.run(['--run-now', 'verify-backup', '--json']), 'verify').outcome).toBe('succeeded');
       expect(acknowledgedRowsPresent(first.path, promised)).toMatchObject({ missing: [] });
+      // Deltas would save nothing there: each stays a file that stands alone.
+      expect(jobOf(await site.run(['--run-now', 'daily', '--json']), 'retention').outcome).toBe('succeeded');
+      expect(site.backups(directory).map(({ path: file }) => path.extname(file))).toEqual(['.db', '.db', '.db']);
     });
   },
 );
