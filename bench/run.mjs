@@ -13,6 +13,7 @@ import { benchDaily } from './sections/daily.mjs';
 import { benchFleet } from './sections/fleet.mjs';
 import { benchHealth } from './sections/health.mjs';
 import { benchIdle } from './sections/idle.mjs';
+import { benchMemory } from './sections/memory.mjs';
 import { benchWeekly } from './sections/weekly.mjs';
 
 /**
@@ -33,6 +34,7 @@ const sections = {
   weekly: benchWeekly,
   health: benchHealth,
   idle: benchIdle,
+  memory: benchMemory,
   fleet: benchFleet,
 };
 
