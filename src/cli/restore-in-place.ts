@@ -223,6 +223,9 @@ class InPlace {
     try {
       await session.call('claimDirectory', { path: target.scratchDirectory, rememberedDevice: null });
       await session.lock(lockPath(target.backupDirectory, target.name), lockWaitMs);
+      // Before it was ours, a run may have made it a delta, or laid it on another one.
+      const { backups } = await backupsOf(this.#parts, listed);
+      const now = backups.find(({ stem }) => stem === backup.stem) ?? backup;
       return await restoreInPlace(
         {
           target,
@@ -235,7 +238,7 @@ class InPlace {
           now: () => new Date(),
         },
         {
-          backup,
+          backup: now,
           into: { path, identity: file === null ? null : { device: file.device, inode: file.inode } },
           unless: null,
           quarantineDirectory: join(config.stateDirectory, 'quarantine'),

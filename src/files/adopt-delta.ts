@@ -2,10 +2,12 @@
  * A proven delta takes the place of what was stored of its backup: the plain file, or a delta on another base. At each moment the manifest
  * names a complete file, from which the backup can be rebuilt.
  *
- * The order, and what a crash after each step leaves:
- * 1. the delta, synced under its temporary name, gets a name that no manifest names: superfluous, swept
- * 2. the manifest that names it replaces the old one, in one rename; synced: the old file is superfluous, swept
+ * The order:
+ * 1. the delta, synced under its temporary name, gets a name that no manifest names
+ * 2. the manifest that names it replaces the old one, in one rename; synced
  * 3. the old file goes
+ *
+ * A crash leaves one form of the backup, or two: settle-forms.ts then removes the one that is not named.
  */
 import { existsSync, lstatSync, renameSync, rmSync } from 'node:fs';
 import { basename, dirname, join } from 'node:path';
@@ -13,7 +15,7 @@ import { JobError, toFileError } from '../errors.js';
 import { moveNoReplace, removeBegun, sync, writeNew } from './durable.js';
 import type { Manifest } from './manifest.js';
 import { claimOf, formatManifest, readManifestFile } from './manifest-file.js';
-import { deltaNames, manifestPath, partialPath, storedNames } from './names.js';
+import { deltaNames, manifestPath, partialPath, pinPath, storedNames } from './names.js';
 
 export interface AdoptRequest {
   readonly directory: string;
@@ -24,26 +26,38 @@ export interface AdoptRequest {
   readonly before: Manifest;
   /** Of the delta; without `file`, which follows from the names. */
   readonly manifest: Omit<Manifest, 'file'>;
+  /** Refused when somebody has said `keep` meanwhile: then it stays the file it is. */
+  readonly unlessKept: boolean;
 }
 
 /** @throws JobError `refused` when the backup is no longer what was listed; `full`, `io`, … The temporary file is gone afterwards. */
-export function adoptDelta({ directory, stem, temporary, before, manifest }: AdoptRequest): { freedBytes: number } {
+export function adoptDelta({ directory, stem, temporary, before, manifest, unlessKept }: AdoptRequest): {
+  freedBytes: number;
+} {
   const old = join(directory, before.file);
   const [first, second] = deltaNames(stem);
   const file = before.file === first ? second : first;
   const path = join(directory, file);
   const partialManifest = partialPath(directory, manifest.database);
+  const begun = [temporary];
   try {
     requireUnchanged({ directory, stem, before });
-    // Left by one that failed: no manifest names it.
-    if (existsSync(path)) rmSync(path);
+    if (unlessKept && lstatSync(pinPath(directory, stem), { throwIfNoEntry: false }) !== undefined)
+      throw new JobError('refused', `${old} is to be kept by now: it stays as it is`);
+    // Left by one that failed: the manifest, just read, names another.
+    if (existsSync(path)) {
+      sync(directory);
+      rmSync(path);
+    }
     sync(temporary);
     sync(dirname(temporary));
     moveNoReplace(temporary, path);
+    begun.unshift(path);
+    begun.unshift(partialManifest);
     writeNew(partialManifest, formatManifest({ ...manifest, file: basename(path) }));
     sync(directory);
   } catch (error) {
-    removeBegun(partialManifest, path, temporary);
+    removeBegun(...begun);
     throw toFileError(error, `cannot replace ${old}`);
   }
   try {

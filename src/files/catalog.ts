@@ -6,7 +6,7 @@ import { lstatSync, readdirSync, type Stats } from 'node:fs';
 import { join } from 'node:path';
 import { errorCodeOf, toFileError } from '../errors.js';
 import { baseOf, claimOf, readManifestFile } from './manifest-file.js';
-import { deltaNames, isStemOf, manifestPath, pinPath, storedName, storedNames } from './names.js';
+import { isStemOf, manifestPath, pinPath, storedNames } from './names.js';
 
 /** A manifest, whatever it says, and what lies beside it. */
 export interface CatalogEntry {
@@ -32,51 +32,58 @@ function entriesAmong(
   return names.flatMap((name) => {
     const stem = name.slice(0, -'.json'.length);
     if (name !== `${stem}.json` || !isStemOf(stem, database)) return [];
-    const manifest = readManifestFile(manifestPath(directory, stem));
-    if (manifest === undefined) return [];
+    const entry = entryOf(directory, stem, there);
+    return entry === undefined ? [] : [entry];
+  });
+}
+
+/** Whoever lists without the lock may come upon a backup that just changes its form: then the manifest names another file by now. */
+function entryOf(directory: string, stem: string, there: ReadonlySet<string>): CatalogEntry | undefined {
+  let manifest = readManifestFile(manifestPath(directory, stem));
+  for (let look = 1; manifest !== undefined; look += 1) {
+    const named = claimOf(manifest)?.file;
     const stored = storedNames(stem).flatMap((file) => {
-      const stat = there.has(file) ? lookAt(join(directory, file)) : undefined;
+      const stat = there.has(file) || file === named ? lookAt(join(directory, file)) : undefined;
       return stat === undefined ? [] : [{ name: file, isFile: stat.isFile(), sizeBytes: stat.size }];
     });
-    return [{ stem, manifest, stored, pinned: lookAt(pinPath(directory, stem)) !== undefined }];
-  });
+    const again = stored.some(({ name }) => name === named)
+      ? manifest
+      : readManifestFile(manifestPath(directory, stem));
+    if (again === manifest || look === looks)
+      return { stem, manifest, stored, pinned: lookAt(pinPath(directory, stem)) !== undefined };
+    manifest = again;
+  }
+  return undefined;
 }
 
-/**
- * Manifests of this database that stand alone, among the names in its directory: what a crash in the middle of publishing or pruning leaves.
- * One beside a stored file of another name than it says is damaged, and somebody will have to look at it.
- */
-export function orphanManifests(
-  { directory, database }: { directory: string; database: string },
-  names: readonly string[] = namesIn(directory),
-): string[] {
-  return entriesAmong(names, { directory, database })
-    .filter(({ stem, manifest, stored }) => {
-      const claim = stored.length === 0 ? claimOf(manifest) : undefined;
-      if (claim?.database !== database) return false;
-      return storedNames(stem).some((name) => name === claim.file);
-    })
-    .map(({ stem }) => manifestPath(directory, stem));
+const looks = 3;
+
+/** What an interrupted run leaves of backups, among the names in their directory. */
+export interface LeftBehind {
+  /**
+   * Manifests of this database that stand alone: what a crash in the middle of publishing or pruning leaves. One beside a stored file of
+   * another name than it says is damaged, and somebody will have to look at it; one of a file that others are built on may be away for a
+   * while, and they are worth nothing without either.
+   */
+  readonly orphans: readonly string[];
+  /** Stems of backups with more than one stored form: settle-forms.ts looks at them. */
+  readonly doubled: readonly string[];
 }
 
-/**
- * What a crash leaves while a backup changes its form, whole or delta: of two complete forms of one backup, the one that its manifest does
- * not name. Only beside the one it names, in full length.
- */
-export function superfluousForms(
+export function leftBehind(
   { directory, database }: { directory: string; database: string },
   names: readonly string[] = namesIn(directory),
-): string[] {
-  return entriesAmong(names, { directory, database }).flatMap(({ stem, manifest, stored }) => {
-    const claim = claimOf(manifest);
-    const named = stored.find(({ name }) => name === claim?.file);
-    if (claim?.database !== database || named?.isFile !== true || named.sizeBytes !== claim.stored_bytes) return [];
-    const deltas: readonly string[] = deltaNames(stem);
-    const changing = baseOf(claim) === undefined ? deltas : [storedName(stem, 'none'), ...deltas];
-    return stored
-      .filter(({ name, isFile }) => isFile && name !== named.name && changing.includes(name))
-      .map(({ name }) => join(directory, name));
+): LeftBehind {
+  const entries = entriesAmong(names, { directory, database });
+  const bases = new Set(entries.map(({ manifest }) => baseOf(claimOf(manifest) ?? { delta: undefined })));
+  const orphans = entries.filter(({ stem, manifest, stored }) => {
+    const claim = stored.length === 0 && !bases.has(stem) ? claimOf(manifest) : undefined;
+    return claim?.database === database && storedNames(stem).some((name) => name === claim.file);
   });
+  return {
+    orphans: orphans.map(({ stem }) => manifestPath(directory, stem)),
+    doubled: entries.filter(({ stored }) => stored.length > 1).map(({ stem }) => stem),
+  };
 }
 
 /** Of a directory that is not there: none. */

@@ -143,7 +143,7 @@ export class Block {
     const { pageSize, pageCount } = header;
     const plain = inflated(packed, count * (5 + pageSize), path);
     this.#numbers = Array.from({ length: count }, (_, index) => plain.readUInt32BE(index * 4));
-    this.#kinds = plain.subarray(count * 4, count * 5);
+    this.#kinds = Buffer.from(plain.subarray(count * 4, count * 5));
     // Where it begins at a word.
     this.#pages = Buffer.allocUnsafeSlow(count * pageSize);
     plain.copy(this.#pages, 0, count * 5);

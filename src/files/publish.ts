@@ -14,7 +14,7 @@ import { toFileError } from '../errors.js';
 import { moveNoReplace, removeBegun, sync, writeNew } from './durable.js';
 import type { Manifest } from './manifest.js';
 import { formatManifest } from './manifest-file.js';
-import { backupExtensions, manifestPath, partialPath, storedName } from './names.js';
+import { manifestPath, partialPath, storedName, storedNames } from './names.js';
 
 export interface PublishRequest {
   /** The proven file, on the file system of the directory. */
@@ -54,9 +54,7 @@ function freeStem(directory: string, manifest: Omit<Manifest, 'file'>): string {
   for (let time = Date.parse(manifest.created_at); ; time += 1000) {
     const compact = `${new Date(time).toISOString().slice(0, 19).replace(/[-:]/g, '')}Z`;
     const stem = `${manifest.database}-${compact}-${manifest.schedule}`;
-    const taken = [...Object.values(backupExtensions), '.json'].some((extension) =>
-      existsSync(join(directory, `${stem}${extension}`)),
-    );
+    const taken = [...storedNames(stem), `${stem}.json`].some((name) => existsSync(join(directory, name)));
     if (!taken) return stem;
   }
 }

@@ -12,7 +12,20 @@ export type Step =
   /** These are deleted, in this order. */
   | { readonly do: 'prune'; readonly backups: readonly Backup[] }
   /** This one becomes a delta on that one. */
-  | { readonly do: 'lay'; readonly stem: string; readonly on: string; readonly why: 'history' | 'base-goes' };
+  | {
+      readonly do: 'lay';
+      readonly stem: string;
+      readonly on: string;
+      readonly why: 'history' | 'base-goes';
+      /** What it is built on until then: it stays when this cannot be done. */
+      readonly below: readonly string[];
+    };
+
+/**
+ * How many deltas are laid over each other at most, where it can be helped: then a plain file stays one. Each costs a child process about a
+ * third of a megabyte while the oldest is rebuilt, and a wrong bit in one may cost all that are built on it.
+ */
+export const maxLayers = 40;
 
 export interface ChainPlan {
   readonly steps: readonly Step[];
@@ -43,7 +56,8 @@ export function planChain({
 }): ChainPlan {
   const kept = oldestFirst(keep);
   const bases = kept.filter((backup) => isBase(backup) && isSound(backup, bad));
-  const newerBase = (backup: Backup): Backup | undefined => bases.find((other) => byMoment(backup, other) < 0);
+  const newerBases = (backup: Backup): Backup[] => bases.filter((other) => byMoment(backup, other) < 0);
+  const chains = new Chains(kept);
 
   const needed = new Set<Backup>();
   const relaid: Step[] = [];
@@ -51,23 +65,32 @@ export function planChain({
   for (const backup of kept) {
     const below = released.find(({ stem }) => stem === backup.manifest.delta?.base);
     if (below === undefined) continue;
-    const base = newerBase(backup);
+    const candidates = newerBases(backup);
+    // The nearest differs least; too long a chain is worse than a larger delta.
+    const base =
+      candidates.find((each) => chains.layersWith(backup, each) <= maxLayers) ?? candidates.findLast(isPlain);
     if (base === undefined) for (const each of [below, ...basesOf(below, released)]) needed.add(each);
-    else relaid.push({ do: 'lay', stem: backup.stem, on: base.stem, why: 'base-goes' });
+    else {
+      chains.lay(backup, base);
+      const below = backup.base.map(({ stem }) => stem);
+      relaid.push({ do: 'lay', stem: backup.stem, on: base.stem, why: 'base-goes', below });
+    }
   }
 
   const going = released.filter((backup) => !needed.has(backup));
   const isNeededYet = (backup: Backup): boolean =>
     kept.some(({ base }) => base.some(({ stem }) => stem === backup.stem));
   const newest = kept.findLast((backup) => isSound(backup, bad) && !isPreOperation(backup));
-  const laid = !asDeltas
-    ? []
-    : kept.flatMap((backup): Step[] => {
-        const base = newerBase(backup);
-        const stays = backup.pinned || backup === newest || backup.stem === fresh || whole.has(backup.stem);
-        if (stays || base === undefined || !isPlain(backup) || !isSound(backup, bad)) return [];
-        return [{ do: 'lay', stem: backup.stem, on: base.stem, why: 'history' }];
-      });
+  const laid: Step[] = [];
+  for (const backup of asDeltas ? kept : []) {
+    const stays = backup.pinned || backup === newest || backup.stem === fresh || whole.has(backup.stem);
+    if (stays || !isPlain(backup) || !isSound(backup, bad)) continue;
+    const [base] = newerBases(backup);
+    if (base === undefined) continue;
+    if (chains.layersWith(backup, base) > maxLayers) continue;
+    chains.lay(backup, base);
+    laid.push({ do: 'lay', stem: backup.stem, on: base.stem, why: 'history', below: [] });
+  }
   return {
     // What nothing stands on goes first: it makes room for what is written then.
     steps: [
@@ -78,6 +101,55 @@ export function planChain({
     ],
     needed: released.filter((backup) => needed.has(backup)),
   };
+}
+
+/**
+ * The newest backup that is unsound only through what it is built on, and the one that it can be laid on instead: whether it is whole, its
+ * sha256 then shows. What is built on it is sound again with it.
+ *
+ * @param lost stems of those that were found to be lost
+ */
+export function planRescue(
+  backups: readonly Backup[],
+  bad: ReadonlySet<string>,
+  lost: ReadonlySet<string>,
+): { readonly stem: string; readonly on: string } | undefined {
+  const all = oldestFirst(backups);
+  const bases = all.filter((backup) => isBase(backup) && isSound(backup, bad));
+  const backup = all.findLast(
+    (each) => each.intact && !bad.has(each.stem) && !lost.has(each.stem) && !isSound(each, bad),
+  );
+  const on = backup && bases.find((other) => byMoment(backup, other) < 0);
+  return backup === undefined || on === undefined ? undefined : { stem: backup.stem, on: on.stem };
+}
+
+/** How many deltas lie over each other, and will when more are laid. */
+class Chains {
+  readonly #on = new Map<string, string>();
+  readonly #below = new Map<string, number>();
+
+  /** @param kept the oldest first */
+  constructor(kept: readonly Backup[]) {
+    for (const { stem, manifest } of kept) {
+      const base = manifest.delta?.base;
+      if (base === undefined) continue;
+      this.#on.set(stem, base);
+      this.#below.set(base, Math.max(this.#below.get(base) ?? 0, (this.#below.get(stem) ?? 0) + 1));
+    }
+  }
+
+  /** Of the longest chain through both, once the first is laid on the second. */
+  layersWith(backup: Backup, base: Backup): number {
+    let above = 0;
+    for (let stem = this.#on.get(base.stem); stem !== undefined; stem = this.#on.get(stem)) above += 1;
+    return (this.#below.get(backup.stem) ?? 0) + 1 + above;
+  }
+
+  lay(backup: Backup, base: Backup): void {
+    this.#on.set(backup.stem, base.stem);
+    const layers = (this.#below.get(backup.stem) ?? 0) + 1;
+    this.#below.set(base.stem, Math.max(this.#below.get(base.stem) ?? 0, layers));
+  }
 }
 
 /** What is built on another is older than that one, and so goes before it. */

@@ -13,27 +13,35 @@ import { changedBytes, changedFile, imageOf, type Unpackable } from './unpack-ba
 
 export interface Laid {
   readonly freedBytes: number;
-  /** False when the delta would have been hardly smaller: the backup stays as it was. */
+  /** False: the backup stays as it was. */
   readonly adopted: boolean;
+  /** Why not. */
+  readonly because?: 'hardly-smaller' | 'kept-by-hand';
 }
 
 /** A delta this much of the file's size is made; for less gain a file that stands alone is worth more. */
 const worthwhile = 0.9;
 
+/** Free space that making room for others leaves; what makes room itself may take the last. */
+const marginBytes = 16 * 1024 * 1024;
+
 /**
- * @param even where it saves nothing: what it is stored on now is about to go
+ * Why it is done: to have a small history; or because what it is built on is about to go, or is damaged, and then whatever it saves.
+ *
  * @throws JobError `backup-damaged` when one of both is not what its manifest says: nothing was replaced; `refused`, `full`, `io`, …
  */
 export async function layDelta(
   context: JobContext<unknown>,
   { stem, on }: { readonly stem: string; readonly on: string },
-  even: boolean,
+  why: 'history' | 'base-goes' | 'rescue',
 ): Promise<Laid> {
-  const { target, session } = context;
+  const { target, session, notes } = context;
   const { backupDirectory: directory } = target;
   const { backups } = await readBackups(session, { directory, database: target.name });
   const older = listed(backups, stem, directory);
   const newer = listed(backups, on, directory);
+  const isHistory = why === 'history';
+  if (isHistory && older.pinned) return { freedBytes: 0, adopted: false, because: 'kept-by-hand' };
   const temporary = partialPath(directory, target.name);
   const { manifest } = older;
   try {
@@ -44,9 +52,11 @@ export async function layDelta(
       sha256: manifest.sha256,
       baseSha256: newer.manifest.sha256,
       to: temporary,
-      limitBytes: even ? null : Math.floor(manifest.stored_bytes * worthwhile),
+      limitBytes: isHistory ? Math.floor(manifest.stored_bytes * worthwhile) : null,
+      checkNewer: newer.stem !== notes.proof?.backup,
+      marginBytes: isHistory ? marginBytes : 0,
     });
-    if (made === null) return { freedBytes: 0, adopted: false };
+    if (made === null) return { freedBytes: 0, adopted: false, because: 'hardly-smaller' };
     const { plain, deltas } = imageOf(newer);
     const rebuilt = await session.call('rebuild', {
       image: { plain, deltas: [...deltas, temporary], sizeBytes: manifest.size_bytes },
@@ -57,6 +67,7 @@ export async function layDelta(
       directory,
       stem,
       temporary,
+      unlessKept: isHistory,
       before: manifest,
       manifest: {
         ...manifest,

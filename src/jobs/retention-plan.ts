@@ -155,7 +155,11 @@ export function frozenBecause({
   if (first !== undefined) {
     const others = costOf(first.stem, backups).length - 1;
     const cost = others === 0 ? '' : `, and with it ${counted(others, 'older one')} built on it`;
-    return `backup ${first.stem} is damaged${first.wrong === undefined ? '' : ` (${first.wrong})`}${cost}: look at it, and delete it when it is of no use`;
+    const then =
+      others === 0
+        ? 'look at it, and delete it when it is of no use'
+        : 'see docs/troubleshooting.md before you delete anything';
+    return `backup ${first.stem} is damaged${first.wrong === undefined ? '' : ` (${first.wrong})`}${cost}: ${then}`;
   }
   const marked = backups.find(
     ({ manifest }) =>

@@ -7,11 +7,12 @@
  */
 import type { z } from 'zod';
 import { readBackups } from '../engine/backups.js';
+import { JobError, type JobErrorCode, toJobError } from '../errors.js';
 import type { Backup } from '../files/backups.js';
 import { counted, formatBytes } from '../units.js';
-import { type ChainPlan, planChain } from './chain-plan.js';
+import { type ChainPlan, planChain, planRescue } from './chain-plan.js';
 import type { JobContext, JobKind, JobResult } from './job.js';
-import { layDelta } from './lay-delta.js';
+import { type Laid, layDelta } from './lay-delta.js';
 import { retentionOptions } from './options.js';
 import { frozenBecause, planRetention, type RetentionPlan } from './retention-plan.js';
 
@@ -27,7 +28,14 @@ export const retention = {
 
   async plan(context: Context): Promise<string> {
     const { frozen, plan, chain, backups } = await decide(context);
-    if (frozen !== undefined) return `delete nothing: ${frozen}`;
+    if (frozen !== undefined) {
+      const rescued = planRescue(
+        backups,
+        context.past.badBackups(context.target.name),
+        new Set(known(context, 'lost')),
+      );
+      return `delete nothing: ${frozen}${rescued === undefined ? '' : `; save what is built on it, ${rescued.stem} first`}`;
+    }
     const released = deleted(chain);
     const laid = chain.steps.flatMap((step) => (step.do === 'lay' ? [`${step.stem} a delta on ${step.on}`] : []));
     return [
@@ -41,14 +49,13 @@ export const retention = {
   async run(context: Context): Promise<JobResult> {
     const { log } = context;
     const { frozen, plan, chain, backups } = await decide(context);
-    if (frozen !== undefined)
-      return { outcome: 'skipped', summary: `nothing deleted: ${frozen}`, facts: { kept: backups.length, pruned: 0 } };
+    if (frozen !== undefined) return await saveWhatCanBe(context, frozen, backups.length);
     for (const { backup, reasons } of plan.keep) log.debug({ backup: backup.stem, reasons }, 'kept');
+    for (const { stem } of chain.needed) log.debug({ backup: stem }, 'kept: others are built on it');
     const done = await carryOut(context, chain);
-    done.hardlySmaller.push(
-      ...knownHardlySmaller(context).filter((stem) => backups.some((backup) => backup.stem === stem)),
-    );
-    return resultOf(done, backups.length);
+    const there = (stem: string): boolean => backups.some((backup) => backup.stem === stem);
+    done.hardlySmaller.push(...known(context, 'hardlySmaller').filter(there));
+    return resultOf(done, backups.length, chain.needed.length);
   },
 } as const satisfies JobKind<'retention', typeof retentionOptions>;
 
@@ -62,45 +69,116 @@ interface Done {
   readonly hardlySmaller: string[];
 }
 
+/** What cannot be done stops nothing else that does not need it: a night's retention is not lost for one backup. */
 async function carryOut(context: Context, { steps }: ChainPlan): Promise<Done> {
   const { target, session, record, now, log } = context;
   const done: Done = { deleted: [], freedBytes: 0, laid: 0, savedBytes: 0, hardlySmaller: [] };
+  const failures: JobError[] = [];
+  const stays = new Set<string>();
   for (const [index, step] of steps.entries()) {
     context.progress(index, steps.length);
     if (step.do === 'prune') {
-      const stems = step.backups.map((backup) => backup.stem);
+      const backups = step.backups.filter(({ stem }) => !stays.has(stem));
+      if (backups.length === 0) continue;
+      const stems = backups.map((backup) => backup.stem);
       record.intent(target.name, { at: now(), deed: 'prune', facts: { stems } });
-      const backups = step.backups.map(({ stem, manifest }) => ({ stem, manifest }));
-      const { freedBytes } = await session.call('prune', { directory: target.backupDirectory, backups });
+      const { freedBytes } = await session.call('prune', {
+        directory: target.backupDirectory,
+        backups: backups.map(({ stem, manifest }) => ({ stem, manifest })),
+      });
       done.deleted.push(...stems);
       done.freedBytes += freedBytes;
       continue;
     }
-    record.intent(target.name, { at: now(), deed: 'delta', facts: { stem: step.stem, on: step.on } });
-    const { adopted, freedBytes } = await layDelta(context, step, step.why === 'base-goes');
-    log.debug(
-      { backup: step.stem, on: step.on, freedBytes, adopted },
-      adopted ? 'became a delta' : 'hardly smaller as a delta',
-    );
-    if (!adopted) {
-      done.hardlySmaller.push(step.stem);
-      continue;
+    try {
+      const { adopted, freedBytes, because } = await lay(context, step);
+      if (because === 'hardly-smaller') done.hardlySmaller.push(step.stem);
+      if (!adopted) continue;
+      done.laid += 1;
+      done.savedBytes += freedBytes;
+    } catch (error) {
+      const failure = toJobError(error);
+      if (!passing.has(failure.code)) throw error;
+      log.warn({ backup: step.stem, on: step.on, err: failure }, 'stays as it is');
+      failures.push(failure);
+      for (const stem of step.below) stays.add(stem);
     }
-    done.laid += 1;
-    done.savedBytes += freedBytes;
   }
-  return done;
+  const [first] = failures;
+  if (first === undefined) return done;
+  const others = failures.length === 1 ? '' : `, and ${failures.length - 1} more of the kind`;
+  throw new JobError(first.code, `${first.message}${others} (${done.deleted.length} deleted)`, { cause: first });
 }
 
-function resultOf({ deleted, freedBytes, laid, savedBytes, hardlySmaller }: Done, count: number): JobResult {
+/** Of one backup, and not of the whole run. */
+const passing: ReadonlySet<JobErrorCode> = new Set([
+  'backup-damaged',
+  'full',
+  'io',
+  'refused',
+  'missing',
+  'permission',
+]);
+
+async function lay(
+  context: Context,
+  { stem, on, why }: { stem: string; on: string; why: 'history' | 'base-goes' | 'rescue' },
+): Promise<Laid> {
+  const { target, record, now, log } = context;
+  record.intent(target.name, { at: now(), deed: 'delta', facts: { stem, on } });
+  const laid = await layDelta(context, { stem, on }, why);
+  log.debug({ backup: stem, on, ...laid }, laid.adopted ? 'became a delta' : 'stays as it is');
+  return laid;
+}
+
+/**
+ * While nothing is deleted, what is built on a damaged backup and is whole all the same (not each has every page from it) is laid on a sound
+ * one: then the damaged one can be deleted by hand, and takes with it only what is lost in any case.
+ */
+async function saveWhatCanBe(context: Context, frozen: string, kept: number): Promise<JobResult> {
+  const { target, session, past, log } = context;
+  const lost = new Set(known(context, 'lost'));
+  const saved: string[] = [];
+  for (;;) {
+    const { backups } = await readBackups(session, { directory: target.backupDirectory, database: target.name });
+    const step = planRescue(backups, past.badBackups(target.name), lost);
+    if (step === undefined) break;
+    try {
+      await lay(context, { ...step, why: 'rescue' });
+      saved.push(step.stem);
+    } catch (error) {
+      const { code, message } = toJobError(error);
+      if (code !== 'backup-damaged') throw error;
+      log.warn({ backup: step.stem, reason: message }, 'a backup is lost');
+      lost.add(step.stem);
+    }
+  }
+  const told = saved.length === 0 ? '' : `; ${saved.join(', ')} saved: built on a sound one now`;
+  return {
+    outcome: 'skipped',
+    summary: `nothing deleted: ${frozen}${told}`,
+    facts: {
+      kept,
+      pruned: 0,
+      ...(saved.length === 0 ? {} : { saved }),
+      ...(lost.size === 0 ? {} : { lost: [...lost] }),
+    },
+  };
+}
+
+function resultOf(done: Done, count: number, needed: number): JobResult {
+  const { deleted, freedBytes, laid, savedBytes, hardlySmaller } = done;
   const kept = count - deleted.length;
-  const smaller =
-    laid === 0
-      ? ''
-      : `; ${counted(laid, 'backup')} made a delta on a newer one (${formatBytes(Math.max(0, savedBytes))} less)`;
+  const said = [
+    deleted.length === 0 ? keptAll(count) : `${deleted.length} deleted (${formatBytes(freedBytes)}), ${kept} kept`,
+    ...(needed === 0 ? [] : [`${needed} of them only because others are built on them`]),
+    ...(laid === 0
+      ? []
+      : [`${counted(laid, 'backup')} made a delta on a newer one (${formatBytes(Math.max(0, savedBytes))} less)`]),
+  ];
   return {
     outcome: 'succeeded',
-    summary: `${deleted.length === 0 ? keptAll(count) : `${deleted.length} deleted (${formatBytes(freedBytes)}), ${kept} kept`}${smaller}`,
+    summary: said.join('; '),
     facts: {
       kept,
       pruned: deleted.length,
@@ -143,15 +221,15 @@ async function decide(context: Context): Promise<Decision> {
     bad,
     asDeltas: frozen === undefined && keepsDeltas(context),
     fresh: notes.proof?.backup,
-    whole: new Set(knownHardlySmaller(context)),
+    whole: new Set(known(context, 'hardlySmaller')),
   });
   return { frozen, plan, chain, backups };
 }
 
-/** What an earlier run has tried in vain. */
-function knownHardlySmaller({ past, target }: Context): string[] {
-  const known = past.lastFacts(target.name, 'retention', 'hardlySmaller')?.['hardlySmaller'];
-  return Array.isArray(known) ? known.filter((stem) => typeof stem === 'string') : [];
+/** What an earlier run has tried in vain: stems. */
+function known({ past, target }: Context, fact: 'hardlySmaller' | 'lost'): string[] {
+  const stems = past.lastFacts(target.name, 'retention', fact)?.[fact];
+  return Array.isArray(stems) ? stems.filter((stem) => typeof stem === 'string') : [];
 }
 
 /** Where a backup shares what it can with the database, so do they among each other: plain files are as small, and each stands alone. */

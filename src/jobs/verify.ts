@@ -16,7 +16,7 @@ import { requireSpace } from './copy.js';
 import { costOf } from './good-backups.js';
 import type { JobContext, JobKind, JobResult } from './job.js';
 import { verifyOptions } from './options.js';
-import { changedBytes, changedFile, unpackBackup, type Wrong } from './unpack-backup.js';
+import { changedBytes, changedFile, imageOf, unpackBackup, type Wrong } from './unpack-backup.js';
 
 type Context = JobContext<z.output<typeof verifyOptions>>;
 
@@ -87,7 +87,7 @@ export const verify = {
     if (damage.found || newest === undefined) {
       throw new JobError(
         'backup-damaged',
-        `${damage.sentences.join('; ')}; ${sound} of ${chosen.length} verified backups are sound; retention waits until the next verification passes`,
+        `${(await damage.sentences(context)).join('; ')}; ${sound} of ${chosen.length} verified backups are sound; retention waits until the next verification passes`,
       );
     }
     if (unheld.length > 0) throw new JobError('assertion-failed', unheld.join('; '));
@@ -137,11 +137,33 @@ class Damage {
     return [...base.map((below) => below.stem), stem].some((each) => this.#culprits.has(each));
   }
 
-  get sentences(): string[] {
-    return [...this.#culprits].map(([culprit, sentence]) => {
-      const others = costOf(culprit, this.backups).filter((stem) => stem !== culprit);
-      return `${culprit}: ${sentence}${others.length === 0 ? '' : ` (lost with it, being built on it: ${others.join(', ')})`}`;
-    });
+  /** Each with what it costs: of what is built on a damaged one, not everything needs just that page. */
+  async sentences({ session }: Context): Promise<string[]> {
+    const said: string[] = [];
+    for (const [culprit, sentence] of this.#culprits) {
+      const cost = new Set(costOf(culprit, this.backups));
+      const lost: string[] = [];
+      const whole: string[] = [];
+      for (const backup of this.backups) {
+        if (!cost.has(backup.stem) || this.#culprits.has(backup.stem)) continue;
+        ((await isWhole(session, backup)) ? whole : lost).push(backup.stem);
+      }
+      said.push(
+        `${culprit}: ${sentence}${lost.length === 0 ? '' : ` (lost with it, being built on it: ${lost.join(', ')})`}${whole.length === 0 ? '' : ` (built on it and whole all the same: ${whole.join(', ')}; retention lays them on a sound one)`}`,
+      );
+    }
+    return said;
+  }
+}
+
+async function isWhole(session: Context['session'], backup: Backup): Promise<boolean> {
+  if (!backup.intact) return false;
+  try {
+    const rebuilt = await session.call('rebuild', { image: imageOf(backup), to: null });
+    return rebuilt.sha256 === backup.manifest.sha256;
+  } catch (error) {
+    if (toJobError(error).code !== 'backup-damaged') throw error;
+    return false;
   }
 }
 
@@ -151,9 +173,10 @@ class Damage {
  */
 async function damagedFiles({ session }: Context, backups: readonly Backup[]): Promise<Wrong[]> {
   const found: Wrong[] = [];
+  const broken = new Set(backups.filter(({ intact }) => !intact).map(({ stem }) => stem));
   for (const backup of backups) {
     const { stem, manifest, wrong, base } = backup;
-    const isBuiltOnDamage = base.some((below) => backups.some((other) => other.stem === below.stem && !other.intact));
+    const isBuiltOnDamage = base.some((below) => broken.has(below.stem));
     if (wrong !== undefined && !isBuiltOnDamage) found.push({ culprit: stem, sentence: wrong });
     if (wrong !== undefined || manifest.delta === undefined) continue;
     if ((await changedFile(session, [backup])) !== undefined) found.push({ culprit: stem, sentence: changedBytes });

@@ -1,5 +1,6 @@
 /** The backups of one database, with what is known for and against each, and why retention keeps it. */
 import type { Backup, Backups } from '../files/backups.js';
+import { planChain } from '../jobs/chain-plan.js';
 import { goodBackups, isSound } from '../jobs/good-backups.js';
 import type { JobOutcome } from '../jobs/outcome.js';
 import { frozenBecause, planRetention, type RetentionRule } from '../jobs/retention-plan.js';
@@ -32,7 +33,7 @@ export function catalogueOf(
   now: Date,
 ): Catalogue {
   const { bad, provenAt, damagedSince } = evidence;
-  const reasons = new Map(planRetention(backups, rule, bad, now).keep.map(({ backup, reasons }) => [backup, reasons]));
+  const reasons = reasonsOf(backups, rule, bad, now);
   const good = goodBackups(backups, { ...evidence, isDamaged: damagedSince !== undefined });
   const views = new Map(
     backups.map((backup) => [
@@ -51,6 +52,22 @@ export function catalogueOf(
     lastGoodBackup: (newestGood && views.get(newestGood)) ?? null,
     retentionWaits: frozenBecause({ ...evidence, backups, illegible, now }) ?? null,
   };
+}
+
+/** By backup; those without any are deleted by the next retention. */
+function reasonsOf(
+  backups: readonly Backup[],
+  rule: RetentionRule,
+  bad: ReadonlySet<string>,
+  now: Date,
+): ReadonlyMap<Backup, readonly string[]> {
+  const { keep, prune } = planRetention(backups, rule, bad, now);
+  const kept = keep.map(({ backup }) => backup);
+  const { needed } = planChain({ keep: kept, prune, bad, asDeltas: false, fresh: undefined, whole: new Set() });
+  return new Map([
+    ...keep.map(({ backup, reasons }) => [backup, reasons] as const),
+    ...needed.map((backup) => [backup, ['others are built on it']] as const),
+  ]);
 }
 
 function viewOf(

@@ -9,6 +9,7 @@ import { randomBytes } from 'node:crypto';
 import type { Engine, Session } from '../engine/engine.js';
 import { JobError, toJobError } from '../errors.js';
 import { lockPath, suspectDirectory } from '../files/names.js';
+import type { Settled } from '../files/settle-forms.js';
 import type { JobContext, JobResult, Logger, Past, Recorder, RunNotes, Target } from '../jobs/job.js';
 import type { JobOptions } from '../jobs/options.js';
 import { type DatabaseReport, type JobReport, outcomeOfError, type RunReport, worstOutcome } from '../jobs/outcome.js';
@@ -276,11 +277,20 @@ async function prepare({ parts, request }: Run, target: Target, session: Session
     if (remembered === null) parts.history.directory(path, device);
   }
   await lock(session, lockPath(target.backupDirectory, target.name), request.waitMs, log);
-  const removed = await session.call('sweep', {
+  const swept = await session.call('sweep', {
     directories: [target.backupDirectory, suspectDirectory(target.backupDirectory), target.scratchDirectory],
     database: target.name,
   });
+  const settled = await settleForms(target, session, swept.doubled);
+  const removed = [...swept.removed, ...settled.removed];
   if (removed.length > 0) log.warn({ removed }, 'removed what an interrupted run had left');
+  for (const backup of settled.plainAgain)
+    log.warn({ backup }, 'its delta was worth nothing: it is a plain file again');
+}
+
+async function settleForms(target: Target, session: Session, stems: readonly string[]): Promise<Settled> {
+  if (stems.length === 0) return { removed: [], plainAgain: [] };
+  return await session.call('settleForms', { directory: target.backupDirectory, database: target.name, stems });
 }
 
 /** Whoever reads the log learns what a run waits for. */

@@ -1,6 +1,6 @@
 import fs from 'node:fs';
 import { describe, expect, test } from 'vitest';
-import { orphanManifests } from '../../src/files/catalog.js';
+import { leftBehind } from '../../src/files/catalog.js';
 import { parseManifest } from '../../src/files/manifest.js';
 import { formatManifest } from '../../src/files/manifest-file.js';
 import { workspace } from '../helpers/workspace.js';
@@ -27,7 +27,7 @@ test('backups are listed oldest first, by the moment they hold, whatever their n
 test('a directory that is not there holds none', () => {
   const { path } = workspace();
   expect(stems(path('nowhere'))).toEqual([]);
-  expect(orphanManifests({ directory: path('nowhere'), database: 'logs' })).toEqual([]);
+  expect(leftBehind({ directory: path('nowhere'), database: 'logs' }).orphans).toEqual([]);
 });
 
 test('a pin is seen, and a stored file of another size is not intact', () => {
@@ -95,38 +95,38 @@ describe('an orphan manifest is', () => {
   test('one whose own file is missing', () => {
     const { directory, path } = workspace();
     storeBackup(directory, stem);
-    expect(orphanManifests({ directory, database: 'logs' })).toEqual([]);
+    expect(leftBehind({ directory, database: 'logs' }).orphans).toEqual([]);
     fs.rmSync(path(`${stem}.db`));
-    expect(orphanManifests({ directory, database: 'logs' })).toEqual([path(`${stem}.json`)]);
+    expect(leftBehind({ directory, database: 'logs' }).orphans).toEqual([path(`${stem}.json`)]);
   });
 
   test('also when the rest of it is damaged', () => {
     const { directory, path } = workspace();
     storeBackup(directory, stem);
     rewrite(path(`${stem}.json`), { page_count: -1 });
-    expect(orphanManifests({ directory, database: 'logs' })).toEqual([]);
+    expect(leftBehind({ directory, database: 'logs' }).orphans).toEqual([]);
     fs.rmSync(path(`${stem}.db`));
-    expect(orphanManifests({ directory, database: 'logs' })).toEqual([path(`${stem}.json`)]);
+    expect(leftBehind({ directory, database: 'logs' }).orphans).toEqual([path(`${stem}.json`)]);
   });
 
   test('not one beside a stored file under another of its names: that is damaged, and retention waits', () => {
     const { directory, path } = workspace();
     storeBackup(directory, stem);
     fs.renameSync(path(`${stem}.db`), path(`${stem}.db.gz`));
-    expect(orphanManifests({ directory, database: 'logs' })).toEqual([]);
+    expect(leftBehind({ directory, database: 'logs' }).orphans).toEqual([]);
   });
 
   test('not that of a pair renamed by hand, which stays somebody else’s', () => {
     const { directory, path } = workspace();
     storeBackup(directory, stem);
     rename(path, `${stem}-golden`);
-    expect(orphanManifests({ directory, database: 'logs' })).toEqual([]);
+    expect(leftBehind({ directory, database: 'logs' }).orphans).toEqual([]);
   });
 
   test('not a foreign JSON file', () => {
     const { directory, path } = workspace();
     fs.writeFileSync(path(`${stem}.json`), '{}');
-    expect(orphanManifests({ directory, database: 'logs' })).toEqual([]);
+    expect(leftBehind({ directory, database: 'logs' }).orphans).toEqual([]);
   });
 });
 
@@ -139,7 +139,7 @@ test('a manifest that nests deeper than anybody can follow hides no other', () =
   const tables = nested('{"a":', '1', '}');
   fs.writeFileSync(path(`${stemAt('20261125T020000Z')}.json`), `{"format":1,"database":"logs","tables":${tables}}`);
   expect(stems(directory)).toEqual([stem]);
-  expect(orphanManifests({ directory, database: 'logs' })).toEqual([]);
+  expect(leftBehind({ directory, database: 'logs' }).orphans).toEqual([]);
 });
 
 test('what is written into a manifest is read back the same', () => {

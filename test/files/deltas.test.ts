@@ -57,7 +57,7 @@ async function delta(
     sha256: sha256Of(older.bytes),
     baseSha256: sha256Of(newer.bytes),
     to,
-    limitBytes: null,
+    ...nothingSpecial,
   });
   if (made === null) throw new Error('there is no limit');
   const stored = fs.readFileSync(to);
@@ -65,6 +65,7 @@ async function delta(
   return to;
 }
 
+const nothingSpecial = { limitBytes: null, checkNewer: true, marginBytes: 0 };
 const plainFile = (ws: Workspace, name: string, bytes: Buffer): string => {
   fs.writeFileSync(ws.path(name), bytes);
   return ws.path(name);
@@ -136,6 +137,7 @@ test('a page that differs little takes little, an unchanged database next to not
     sha256: sha256Of(older),
     baseSha256: sha256Of(Buffer.alloc(4096)),
     to: ws.path('limited.delta'),
+    ...nothingSpecial,
     limitBytes: older.length,
   };
   // Nothing of it can be packed.
@@ -224,7 +226,7 @@ test('what is gone is said to be missing, and what stands in the way is never ov
   const to = plainFile(ws, 'there', Buffer.from('mine'));
   await expect(rebuild({ image: { plain, deltas: [], sizeBytes: 4096 }, to })).rejects.toThrow();
   const image = { plain, deltas: [], sizeBytes: 4096 };
-  const request = { older: image, newer: image, pageSize: 4096, to, limitBytes: null };
+  const request = { older: image, newer: image, pageSize: 4096, to, ...nothingSpecial };
   await expect(makeDelta({ ...request, sha256: sha256Of(bytes), baseSha256: sha256Of(bytes) })).rejects.toThrow();
   expect(fs.readFileSync(to, 'utf8')).toBe('mine');
 });

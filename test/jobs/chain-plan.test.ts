@@ -1,7 +1,7 @@
 /** Which form each backup is kept in, and that at every step each one that stays can be rebuilt: decisions only, nothing on a disk. */
 import { describe, expect, test } from 'vitest';
 import { type Backup, backupsAmong } from '../../src/files/backups.js';
-import { planChain, type Step } from '../../src/jobs/chain-plan.js';
+import { maxLayers, planChain, planRescue, type Step } from '../../src/jobs/chain-plan.js';
 import { backupAt } from './backups.js';
 
 const none: ReadonlySet<string> = new Set();
@@ -101,6 +101,53 @@ describe('what becomes a delta', () => {
     const bad = new Set([backupAt(at(8)).stem]);
     // Then the one before is the newest that is good, and the one of before an operation has none to be built on.
     expect(told(plan(backups, { fresh: fresh.stem, bad }).steps)).toEqual(['03 on 05']);
+  });
+});
+
+describe('no more than forty deltas lie over each other', () => {
+  const longest = (backups: readonly Backup[]): number => Math.max(...backups.map(({ base }) => base.length));
+  const hourly = (count: number): Backup =>
+    backupAt(new Date(at(1).getTime() + count * 3_600_000), { schedule: `n${String(count)}` });
+
+  test('when a hundred plain ones become deltas at once, and when one is added each hour', () => {
+    let backups = listed(Array.from({ length: 100 }, (_, count) => hourly(count)));
+    for (const step of plan(backups).steps) backups = carriedOut(backups, step, 'at once');
+    expect(longest(backups)).toBe(maxLayers);
+    expect(backups.filter(({ base }) => base.length === 0)).toHaveLength(3);
+    for (let count = 100; count < 200; count += 1) {
+      const fresh = hourly(count);
+      backups = listed([...backups, fresh]);
+      for (const step of plan(backups, { fresh: fresh.stem }).steps)
+        backups = carriedOut(backups, step, `hour ${count}`);
+      expect(longest(backups)).toBeLessThanOrEqual(maxLayers);
+    }
+    expect(backups.filter(({ base }) => base.length === 0).length).toBeLessThanOrEqual(7);
+  });
+
+  test('also when the plain one between goes, and what was built on it is laid on another', () => {
+    let backups = listed(Array.from({ length: 100 }, (_, count) => hourly(count)));
+    for (const step of plan(backups).steps) backups = carriedOut(backups, step, 'at once');
+    const between = backups.filter(({ base }) => base.length === 0).slice(0, -1);
+    for (const step of plan(backups, { prune: (backup) => between.includes(backup) }).steps)
+      backups = carriedOut(backups, step, 'between');
+    expect(backups).toHaveLength(98);
+    expect(longest(backups)).toBeLessThanOrEqual(2 * maxLayers);
+  });
+});
+
+describe('what is built on a damaged one', () => {
+  test('is laid on a newer, sound one, the newest first; what is lost is not tried again, and without a sound one nothing is', () => {
+    const [one, two, three] = chainOf(3);
+    if (one === undefined || two === undefined || three === undefined) throw new Error('there are three');
+    const bad = new Set([three.stem]);
+    expect(planRescue(chainOf(3), bad, none)).toBeUndefined();
+    const backups = listed([one, two, three, backupAt(at(4))]);
+    expect(planRescue(backups, none, none)).toBeUndefined();
+    const first = planRescue(backups, bad, none);
+    expect(first).toMatchObject({ stem: two.stem, on: backups[3]?.stem });
+    expect(planRescue(backups, bad, new Set([two.stem]))).toMatchObject({ stem: one.stem, on: backups[3]?.stem });
+    const saved = listed(backups.map((each) => (each.stem === two.stem ? asDelta(each, backupAt(at(4))) : each)));
+    expect(planRescue(saved, bad, none)).toBeUndefined();
   });
 });
 
