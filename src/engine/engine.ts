@@ -39,6 +39,8 @@ const longOperations: ReadonlySet<OperationName> = new Set<OperationName>([
   'rawCopy',
   'makeWhole',
   'prove',
+  'proveTables',
+  'weighTables',
   'checkLive',
   'settle',
   'examine',

@@ -59,6 +59,8 @@ export const backup = {
       const proven = await proveCopy(context, located, copy, {
         mode: options.integrity,
         confirmAfterMs: context.allOptions.integrity.confirm_after,
+        // To compress the copy, and to read that back, takes longer than to check it.
+        helper: options.compress === 'none' ? { hashes: true, free: storing } : undefined,
       });
       if (!proven.sound) {
         notes.damage = await damageError(context, proven.findings);

@@ -8,6 +8,7 @@ import { confirmDamage, refuseUnreadable, secondLook, speaksOfDamage } from './c
 import type { JobContext } from './job.js';
 import type { Located } from './locate.js';
 import { pinnedCopy } from './pinned-copy.js';
+import { type Helper, proveTogether } from './shared-proof.js';
 
 export interface Snapshot extends ApiSnapshot {
   readonly method: 'copy' | 'api';
@@ -113,19 +114,21 @@ export type Proven =
 /**
  * Proves the copy, and confirms on the live file what speaks of damage.
  *
+ * @param helper what keeps the run's second process from helping; undefined: it is not to
  * @throws JobError `io` when only the copy is bad, or the storage fails
  */
 export async function proveCopy(
   context: JobContext<unknown>,
   located: Located,
   copy: Copy,
-  { mode, confirmAfterMs }: { mode: CheckMode; confirmAfterMs: number },
+  { mode, confirmAfterMs, helper }: { mode: CheckMode; confirmAfterMs: number; helper?: Helper | undefined },
 ): Promise<Proven> {
-  const { target, session } = context;
+  const { target } = context;
   let proof: Proof | undefined;
   let suspicion: readonly string[];
   try {
-    proof = await session.call('prove', { path: copy.path, mode });
+    const { pageCount, pageSize } = copy.snapshot;
+    proof = await proveTogether(context, { path: copy.path, sizeBytes: pageCount * pageSize }, mode, helper);
     refuseUnreadable(copy.path, proof.findings);
     suspicion = proof.findings.damage;
   } catch (error) {

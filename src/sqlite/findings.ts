@@ -46,6 +46,35 @@ export function joined(found: readonly Findings[]): Findings {
   };
 }
 
+/** What checks of different tables have found: every row of each. */
+export function together(found: readonly Findings[]): Findings {
+  return {
+    damage: found.flatMap(({ damage }) => damage),
+    unreadable: found.flatMap(({ unreadable }) => unreadable),
+    constraints: found.flatMap(({ constraints }) => constraints),
+  };
+}
+
+/** What two checks of the same have found: each row as often as the one that has it more often. */
+export function united(one: Findings, other: Findings): Findings {
+  const each = (rows: (findings: Findings) => readonly string[]): string[] => {
+    const known = [...rows(one)];
+    const left = new Map<string, number>();
+    for (const row of known) left.set(row, (left.get(row) ?? 0) + 1);
+    for (const row of rows(other)) {
+      const count = left.get(row) ?? 0;
+      if (count > 0) left.set(row, count - 1);
+      else known.push(row);
+    }
+    return known;
+  };
+  return {
+    damage: each(({ damage }) => damage),
+    unreadable: each(({ unreadable }) => unreadable),
+    constraints: each(({ constraints }) => constraints),
+  };
+}
+
 /** What the check says of an index that differs from its table. What it calls a row is a count, not the rowid. */
 const ofIndex =
   /^(?:row -?\d+ (?:missing from|values differ from) index|rowid not at end-of-record for row -?\d+ of index|non-unique entry in index|wrong # of entries in index) (?<name>.+)$/;

@@ -3,10 +3,14 @@
  * tokenizers we lack: what cannot be verified is not damaged, and what can be verified still is. So where the file cannot be checked as
  * a whole its tables are, one by one; rows found before a check stopped are as true as any.
  *
+ * quick_check of the file and integrity_check of each table are together as good as the full check: SQLite runs the same code for all
+ * three, of which quick_check leaves out only what compares a table's rows with its indexes, and the check of a table only what belongs to
+ * no table. So two processes can share it (jobs/shared-proof.ts).
+ *
  * Changes nothing but settings of the connection it is given.
  */
 import { errorCodeOf } from '../errors.js';
-import { classifyFindings, type Findings, joined } from './findings.js';
+import { classifyFindings, type Findings, joined, together } from './findings.js';
 import type { Connection } from './open.js';
 import { toDatabaseError } from './result-codes.js';
 import { checkableTables, quoteIdentifier } from './schema.js';
@@ -27,7 +31,7 @@ export interface Checked {
 }
 
 /** What one pragma answered; `lack` is what stopped it when this program does not have what it needs. */
-interface Answer {
+export interface Answer {
   readonly findings: Findings;
   readonly lack: string | undefined;
 }
@@ -50,7 +54,6 @@ export function checkIntegrity(connection: Connection, mode: CheckMode): Checked
   const already = joined([asked.findings, lenient.findings]);
   if (already.damage.length > 0) return { integrity: 'none', findings: already, limited };
 
-  // quick_check of the file and integrity_check of each table are together as good as the full check.
   const structure = mode === 'full' ? ask(connection, 'quick', 'ignored') : lenient;
   const tables = checkableTables(connection).map((name) => checkTable(connection, name, mode));
   const findings = joined([asked, lenient, structure, ...tables].map((answer) => answer.findings));
@@ -71,6 +74,25 @@ export function checkIntegrity(connection: Connection, mode: CheckMode): Checked
   };
 }
 
+/**
+ * The full check of these tables and their indexes alone, up to the first that needs what this program lacks.
+ *
+ * @param names each of which can be checked alone
+ * @throws JobError as checkIntegrity does
+ */
+export function checkTables(connection: Connection, names: readonly string[]): Answer {
+  const found: Findings[] = [];
+  for (const name of names) {
+    const { findings, lack } = ask(connection, 'full', 'checked', name);
+    found.push(findings);
+    if (lack !== undefined) return { findings: together(found), lack };
+  }
+  return { findings: together(found), lack: undefined };
+}
+
+/** The pragma would take 12 of a table named 12_months for how many findings are wanted, and check the whole file. */
+export const canBeCheckedAlone = (name: string): boolean => !/^[+-]?\d/.test(name);
+
 interface TableCheck {
   readonly name: string;
   readonly findings: Findings;
@@ -81,8 +103,7 @@ interface TableCheck {
 }
 
 function checkTable(connection: Connection, name: string, mode: CheckMode): TableCheck {
-  // The pragma would take 12 of a table named 12_months for how many findings are wanted, and check the whole file.
-  if (/^[+-]?\d/.test(name)) {
+  if (!canBeCheckedAlone(name)) {
     const lack = 'its name begins with a number, and SQLite cannot check such a table alone';
     return { name, findings: joined([]), depth: 'none', lack };
   }
