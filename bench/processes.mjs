@@ -25,14 +25,16 @@ export function start(command, args, stdio) {
 
 /**
  * Runs a program to its end, or kills its group after the limit. Milliseconds from its start to its end; `stdout` and `stderr` as text.
+ * `cpuMs`: processor time of it and of all its children that were waited for. Only one may run at a time for that.
  * @param {string} command
  * @param {readonly string[]} args
  * @param {{ limitMs?: number, onStart?: (pid: number) => void }} [options]
- * @returns {Promise<{ ms: number, code: number | null, timedOut: boolean, stdout: string, stderr: string }>}
+ * @returns {Promise<{ ms: number, code: number | null, timedOut: boolean, cpuMs: number, stdout: string, stderr: string }>}
  */
 export function run(command, args, { limitMs = 3_600_000, onStart } = {}) {
   return new Promise((resolve, reject) => {
     const started = performance.now();
+    const cpuBefore = childrenCpuMs();
     const child = start(command, args, ['ignore', 'pipe', 'pipe']);
     const { pid = 0 } = child;
     let timedOut = false;
@@ -50,7 +52,7 @@ export function run(command, args, { limitMs = 3_600_000, onStart } = {}) {
       ms = performance.now() - started;
       clearTimeout(limit);
     });
-    child.once('close', (code) => resolve({ ms, code, timedOut, ...text }));
+    child.once('close', (code) => resolve({ ms, code, timedOut, cpuMs: childrenCpuMs() - cpuBefore, ...text }));
   });
 }
 
@@ -63,6 +65,26 @@ function killGroup(pid) {
   }
 }
 
+const ticksPerSecond = 100;
+
+/**
+ * The fields of /proc/PID/stat after the name, which is in parentheses and may hold spaces: the third of all comes first.
+ * @param {number | 'self'} pid
+ */
+function statOf(pid) {
+  return fs
+    .readFileSync(`/proc/${pid}/stat`, 'utf8')
+    .replace(/^.*\) /s, '')
+    .split(' ')
+    .map(Number);
+}
+
+/** User and system time of children that have ended, and of theirs: the 16th and 17th field. */
+function childrenCpuMs() {
+  const fields = statOf('self');
+  return ((fields[13] + fields[14]) * 1000) / ticksPerSecond;
+}
+
 /**
  * Resident memory and used processor time of a process, or undefined when it is gone.
  * @param {number} pid
@@ -70,15 +92,11 @@ function killGroup(pid) {
 export function usageOf(pid) {
   try {
     const status = fs.readFileSync(`/proc/${pid}/status`, 'utf8');
-    // The name, in parentheses, may hold spaces; the fields after it do not. User and system time are the 14th and 15th of all.
-    const fields = fs
-      .readFileSync(`/proc/${pid}/stat`, 'utf8')
-      .replace(/^.*\) /s, '')
-      .split(' ');
-    const ticksPerSecond = 100;
+    // User and system time are the 14th and 15th field.
+    const fields = statOf(pid);
     return {
       rssBytes: Number(/VmRSS:\s+(\d+)/.exec(status)?.[1] ?? 0) * 1024,
-      cpuMs: ((Number(fields[11]) + Number(fields[12])) * 1000) / ticksPerSecond,
+      cpuMs: ((fields[11] + fields[12]) * 1000) / ticksPerSecond,
     };
   } catch {
     return undefined;

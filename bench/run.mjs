@@ -14,6 +14,7 @@ import { benchFleet } from './sections/fleet.mjs';
 import { benchHealth } from './sections/health.mjs';
 import { benchIdle } from './sections/idle.mjs';
 import { benchMemory } from './sections/memory.mjs';
+import { benchRollback } from './sections/rollback.mjs';
 import { benchWeekly } from './sections/weekly.mjs';
 
 /**
@@ -30,6 +31,7 @@ import { benchWeekly } from './sections/weekly.mjs';
 /** @type {Record<string, (options: Options) => Promise<object>>} */
 const sections = {
   backup: benchBackup,
+  rollback: benchRollback,
   daily: benchDaily,
   weekly: benchWeekly,
   health: benchHealth,

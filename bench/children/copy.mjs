@@ -16,6 +16,12 @@ const methods = {
   'vacuum-into': () => withDatabase((database) => database.exec(`VACUUM INTO ${quoted}`)),
   'sqlite3-vacuum-into': () => runProgram('sqlite3', ['-cmd', '.timeout 30000', source, `VACUUM INTO ${quoted}`]),
   'db-backup': () => withDatabase((database) => database.backup(destination)),
+  // All of it in one read transaction: beside a writer it would begin anew at each commit.
+  'pinned-backup': () =>
+    withDatabase((database) => {
+      database.exec('BEGIN; SELECT count(*) FROM sqlite_schema');
+      return database.backup(destination);
+    }),
   'sqlite3-backup': () => runProgram('sqlite3', ['-cmd', '.timeout 30000', source, `.backup ${quoted}`]),
 };
 

@@ -14,6 +14,7 @@ import { startWriter } from '../writer.mjs';
 
 const copyScript = path.join(import.meta.dirname, '..', 'children', 'copy.mjs');
 const yardstick = 'VACUUM INTO (better-sqlite3)';
+const cp = 'cp and fsync (not consistent)';
 const ours = { name: 'ours: --run-now, proven and published', snapshot: 'ours: the snapshot alone' };
 const oursShared = { name: `${ours.name}, on XFS`, snapshot: `${ours.snapshot}, on XFS: extents shared` };
 
@@ -80,7 +81,7 @@ async function installed(limitMs) {
         : { ms: null, why: (/Error: .*/.exec(stderr)?.[0] ?? 'failed').slice(0, 60) };
     };
   const methods = [
-    { name: 'cp (not consistent)', attempt: copy('cp') },
+    { name: cp, attempt: copy('cp') },
     { name: yardstick, attempt: copy('vacuum-into') },
     { name: 'db.backup() as it comes', attempt: copy('db-backup') },
   ];
@@ -148,6 +149,7 @@ function summarize(measurements) {
       name,
       medianMs: medianOf(name),
       ratio: medianOf(name) / medianOf(yardstick),
+      toCp: medianOf(name) / medianOf(cp),
       unfinished: runs.flatMap(({ why }) => why ?? []),
       idleWorstMs: Math.max(...runs.map(({ idle }) => idle.worstMs)),
       worstMs: Math.max(...runs.map(({ during }) => during.worstMs)),
@@ -165,13 +167,24 @@ function summarize(measurements) {
 function print(summary, { sizeBytes, rounds }) {
   printTable(
     `Backup of ${megabytes(sizeBytes)} at 100 commits a second, median of ${rounds}; the writer's columns are the worst of all rounds (p99: median)`,
-    ['method', 'time', 'to VACUUM INTO', 'worst commit before', 'worst commit during', 'p99', 'WAL growth', 'errors'],
+    [
+      'method',
+      'time',
+      'to VACUUM INTO',
+      'to cp',
+      'worst commit before',
+      'worst commit during',
+      'p99',
+      'WAL growth',
+      'errors',
+    ],
     summary.map((row) => [
       row.name,
       row.unfinished.length === 0
         ? seconds(row.medianMs)
         : `${row.unfinished[0]} (${row.unfinished.length} of ${rounds})`,
       times(row.ratio),
+      times(row.toCp),
       ...([ours.snapshot, oursShared.snapshot].includes(row.name)
         ? ['see below', '', '', '', '']
         : [

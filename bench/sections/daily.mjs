@@ -23,16 +23,16 @@ export async function benchDaily(options) {
   const directory = path.join(options.directory, 'daily');
   const rounds = Math.max(options.rounds, 3);
   const quiet = {
-    scriptMs: /** @type {number[]} */ ([]),
-    oursMs: /** @type {number[]} */ ([]),
+    script: /** @type {Taken[]} */ ([]),
+    ours: /** @type {Taken[]} */ ([]),
     jobs: /** @type {object[]} */ ([]),
   };
   for (let round = 0; round < rounds; round++) {
     options.progress(`daily, round ${round + 1} of ${rounds}: the script`);
-    quiet.scriptMs.push(await runScript(freshCopy(original, directory), directory));
+    quiet.script.push(await runScript(freshCopy(original, directory), directory));
     options.progress(`daily, round ${round + 1} of ${rounds}: ours`);
-    const { ms, jobs } = await runDaily(freshCopy(original, directory), directory);
-    quiet.oursMs.push(ms);
+    const { jobs, ...taken } = await runDaily(freshCopy(original, directory), directory);
+    quiet.ours.push(taken);
     quiet.jobs.push(jobs);
   }
   const busy = [];
@@ -43,9 +43,8 @@ export async function benchDaily(options) {
   fs.rmSync(directory, { recursive: true });
 
   const result = {
-    scriptMs: median(quiet.scriptMs),
-    oursMs: median(quiet.oursMs),
-    ratio: median(quiet.oursMs) / median(quiet.scriptMs),
+    script: medianOf(quiet.script),
+    ours: medianOf(quiet.ours),
     busyMs: median(busy.map(({ ms }) => ms)),
     idleWorstMs: Math.max(...busy.map(({ idle }) => idle.worstMs)),
     worstMs: Math.max(...busy.map(({ during }) => during.worstMs)),
@@ -57,14 +56,28 @@ export async function benchDaily(options) {
   return { ...result, quiet, busy };
 }
 
+/** @typedef {{ ms: number, cpuMs: number }} Taken from start to end, and of the processors, in all its processes */
+
+/** @param {readonly Taken[]} taken */
+function medianOf(taken) {
+  return { ms: median(taken.map(({ ms }) => ms)), cpuMs: median(taken.map(({ cpuMs }) => cpuMs)) };
+}
+
 /**
  * @param {string} database
  * @param {string} directory
+ * @returns {Promise<Taken>}
  */
 async function runScript(database, directory) {
-  const { ms, code, stderr } = await run('sh', ['-c', script, 'daily', database, path.join(directory, 'copy.db')]);
+  const { ms, cpuMs, code, stderr } = await run('sh', [
+    '-c',
+    script,
+    'daily',
+    database,
+    path.join(directory, 'copy.db'),
+  ]);
   if (code !== 0) throw new Error(`the script ended with ${code}: ${stderr}`);
-  return ms;
+  return { ms, cpuMs };
 }
 
 /**
@@ -72,9 +85,9 @@ async function runScript(database, directory) {
  * @param {string} directory
  */
 async function runDaily(database, directory) {
-  const { ms, report } = await runNow(writeConfig(directory, { database, jobs: dailyJobs }));
+  const { ms, cpuMs, report } = await runNow(writeConfig(directory, { database, jobs: dailyJobs }));
   const done = [...report.databases.flatMap(({ jobs }) => jobs), ...report.jobs];
-  return { ms, jobs: Object.fromEntries(done.map(({ job, duration_ms }) => [job, duration_ms])) };
+  return { ms, cpuMs, jobs: Object.fromEntries(done.map(({ job, duration_ms }) => [job, duration_ms])) };
 }
 
 /**
@@ -92,18 +105,24 @@ async function runBesideWriter(database, directory) {
 }
 
 /**
- * @param {{ scriptMs: number, oursMs: number, ratio: number, busyMs: number, idleWorstMs: number, worstMs: number, p99Ms: number, walGrowthBytes: number, writerErrors: number }} result
+ * @param {{ script: Taken, ours: Taken, busyMs: number, idleWorstMs: number, worstMs: number, p99Ms: number, walGrowthBytes: number, writerErrors: number }} result
  * @param {number} rounds
  * @param {import('../run.mjs').Options} options
  */
 function print(result, rounds, { sizeBytes }) {
   printTable(
     `A whole daily on ${megabytes(sizeBytes)}, nobody writing, median of ${rounds}`,
-    ['method', 'time', 'to the script'],
+    ['method', 'time', 'to the script', 'processor time', 'to the script'],
     [
-      ['the script: .backup, two integrity_check, ANALYZE, sha256sum', seconds(result.scriptMs), times(1)],
-      [`ours: ${dailyJobs.join(', ')}`, seconds(result.oursMs), times(result.ratio)],
-    ],
+      { name: 'the script: .backup, two integrity_check, ANALYZE, sha256sum', ...result.script },
+      { name: `ours: ${dailyJobs.join(', ')}`, ...result.ours },
+    ].map(({ name, ms, cpuMs }) => [
+      name,
+      seconds(ms),
+      times(ms / result.script.ms),
+      seconds(cpuMs),
+      times(cpuMs / result.script.cpuMs),
+    ]),
   );
   printTable(
     `Ours at 100 commits a second, worst of ${rounds} (time, p99: median)`,
