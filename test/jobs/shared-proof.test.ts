@@ -302,9 +302,11 @@ describe('the weights', () => {
     expect(weights?.hashMsPerMB).toBeGreaterThan(0);
   });
 
-  test('are not to be had where a table cannot be checked alone, or the file is none', () => {
+  test('are not to be had of one table, where one cannot be checked alone, and of what is no database', () => {
     const path = copyOf(original);
     change(path, 'CREATE TABLE "12_months" (x)');
+    expect(weighTables({ path })).toBeNull();
+    change(path, `DROP TABLE "12_months"; DROP TABLE long; DROP TABLE search; DROP TABLE b; DROP TABLE c`);
     expect(weighTables({ path })).toBeNull();
     fs.writeFileSync(path, 'nothing that SQLite knows'.repeat(100));
     expect(weighTables({ path })).toBeNull();

@@ -20,14 +20,19 @@ export interface Weights {
 
 const sampleBytes = 4_000_000;
 
-/** @returns null where the tables cannot be checked one by one, or not even counted: the check of the whole file will say why */
+/**
+ * @returns null where there is nothing to share, or the tables cannot be checked one by one, or not even counted: the check of the whole file
+ *   will say why
+ */
 export function weighTables({ path }: { path: string }): Weights | null {
   try {
     const connection = openCopy(path);
     try {
       const names = checkableTables(connection);
       if (!names.every(canBeCheckedAlone)) return null;
-      const rows = countRows(connection, tableNames(connection));
+      const counted = tableNames(connection);
+      if (counted.length < 2) return null;
+      const rows = countRows(connection, counted);
       const tables = names.map((name) => ({ name, entries: (rows[name] ?? 0) * (1 + indexesOf(connection, name)) }));
       return { tables, hashMsPerMB: hashMsPerMB() };
     } finally {
