@@ -10,7 +10,8 @@ const weights = (entries: Readonly<Record<string, number>>, hashMsPerMB = withIn
   tables: Object.entries(entries).map(([name, each]) => ({ name, entries: each })),
   hashMsPerMB,
 });
-const gigabyte = { sizeBytes: 1e9, hashes: true };
+const hashed = { sizeBytes: 1e9, hashes: true };
+const gigabyte = { sizeBytes: 1e9, hashes: false };
 
 test('tables of like size are shared, the largest first', () => {
   const pieces = decideShare(weights({ a: million, b: 3 * million, c: 2 * million }), gigabyte);
@@ -32,7 +33,8 @@ test('many tables of which none is large are shared, a twentieth at a time', () 
 
 test.each([
   ['one large table', weights({ logs: 5 * million, users: 1000 }), gigabyte],
-  ['a processor that hashes for as long as the check takes', weights({ a: million, b: million }, without), gigabyte],
+  ['a hash that takes as long as the check', weights({ a: 3 * million, b: 3 * million }, without), hashed],
+  ['a hash that leaves too little to gain', weights({ a: 2 * million, b: 2 * million }), hashed],
   ['large values, and few rows', weights({ a: 1000, b: 1000 }), gigabyte],
   ['no rows', weights({ a: 0, b: 0 }), gigabyte],
   ['no table', weights({}), gigabyte],
@@ -40,8 +42,7 @@ test.each([
   expect(decideShare(given, copy)).toBeUndefined();
 });
 
-test('who need not hash shares what a slow hash would have left to one', () => {
-  const given = weights({ a: 2 * million, b: 2 * million }, without);
-  expect(decideShare(given, { ...gigabyte, hashes: true })).toBeUndefined();
-  expect(decideShare(given, { ...gigabyte, hashes: false })).toEqual([['a'], ['b']]);
+test('beside a hash it is shared where the check takes much longer', () => {
+  const given = weights({ a: 5 * million, b: 5 * million, c: 5 * million });
+  expect(decideShare(given, hashed)).toEqual([['a'], ['b'], ['c']]);
 });
