@@ -2,7 +2,7 @@ import { execFileSync } from 'node:child_process';
 import fs from 'node:fs';
 import Database from 'better-sqlite3';
 import { describe, expect, test } from 'vitest';
-import { classifyFindings, damagedIndexes, type Findings } from '../../src/sqlite/findings.js';
+import { classifyFindings, damagedIndexes, type Findings, united } from '../../src/sqlite/findings.js';
 import { swapIndexEntries } from '../helpers/corrupt.js';
 import { faultEnvironment } from '../helpers/fault.js';
 import { type Workspace, workspace } from '../helpers/workspace.js';
@@ -200,4 +200,11 @@ describe('indexes that are all that is damaged', () => {
     ],
     ['a name only looks like it', ['NULL value in row 3 missing from index by_name']],
   ])('are none when %s', ([, damage]) => expect(damagedIndexes(damage)).toBeUndefined());
+});
+
+test('what two checks of the same found counts once, and a row that comes twice, twice', () => {
+  const found = (...constraints: string[]) => ({ damage: [], unreadable: [], constraints });
+  expect(united(found('a', 'b', 'b'), found('b', 'c', 'a', 'a', 'b'))).toEqual(found('a', 'b', 'b', 'c', 'a'));
+  expect(united(found(), found('a', 'a'))).toEqual(found('a', 'a'));
+  expect(united(found('a', 'a'), found())).toEqual(found('a', 'a'));
 });
