@@ -34,7 +34,7 @@ export interface Session {
  * What reads or writes a whole database or backup, and takes as long as that is large: only the run's deadline stops it. All else looks
  * at names and headers, and when it takes a minute the storage does not answer.
  */
-const longOperations: ReadonlySet<OperationName> = new Set<OperationName>([
+export const longOperations: ReadonlySet<OperationName> = new Set<OperationName>([
   'snapshot',
   'rawCopy',
   'makeWhole',

@@ -2,7 +2,8 @@ import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import fs from 'node:fs';
 import { describe, expect, onTestFinished, test, vi } from 'vitest';
-import type { Engine as EngineType } from '../../src/engine/engine.js';
+import { type Engine as EngineType, longOperations } from '../../src/engine/engine.js';
+import { rawOperations } from '../../src/engine/operations.js';
 import { faultEnvironment } from '../helpers/fault.js';
 import { descendantsOf, isAlive } from '../helpers/processes.js';
 import { killIfAlive } from '../helpers/program.js';
@@ -197,6 +198,12 @@ describe('a call that does not end', () => {
     await expect(short).rejects.toMatchObject({ code: 'timed-out' });
     stop.abort(new JobError('interrupted', 'the test is over'));
     await expect(long).rejects.toMatchObject({ message: 'the test is over' });
+  });
+
+  test('what reads or writes whole files is long: it has no deadline of its own', () => {
+    // These open files, and look at headers only.
+    const short = ['probe', 'lookAtDestination', 'healHeader', 'replaceSet'];
+    expect([...rawOperations].filter((name) => !longOperations.has(name))).toEqual(short);
   });
 
   test('because its child never starts ends all the same, at its deadline and at its signal', async () => {
