@@ -7,6 +7,9 @@ import path from 'node:path';
 const source = path.join(import.meta.dirname, '..', 'test', 'helpers', 'fault-shim.c');
 const cache = path.join(import.meta.dirname, '..', 'node_modules', '.cache', 'debuggle-maintenance');
 
+/** What leaves something behind. */
+export const changing = ['open', 'write', 'fsync', 'ftruncate', 'link', 'rename', 'unlink'];
+
 /**
  * @typedef {object} Fault
  * @property {string} match a substring of the path

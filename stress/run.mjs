@@ -11,6 +11,7 @@ import { parseArgs } from 'node:util';
 import { proveCrash } from './crash.mjs';
 import { proveDisk } from './disk.mjs';
 import { proveGuard } from './guard.mjs';
+import { proveHistory } from './history.mjs';
 import { proveHttp } from './http.mjs';
 import { proveOrphans } from './orphans.mjs';
 import { program } from './program.mjs';
@@ -34,6 +35,11 @@ const proofs = {
   publish: { about: 'killed before every single file operation in the backup directory', prove: provePublish },
   crash: { about: 'killed at random beside a writer, several times in a row', prove: proveCrash },
   disk: { about: 'every single file operation fails: no space, I/O error', prove: proveDisk },
+  history: {
+    about:
+      'a history of deltas: killed, and failing, before every single file operation; then dailies killed at random',
+    prove: proveHistory,
+  },
   orphans: { about: 'only the parent is killed, at random', prove: proveOrphans },
   snapshot: { about: 'copied beside a writer and checkpoints of every kind', prove: proveSnapshot },
   guard: { about: 'VACUUM and REINDEX killed at random beside a writer', prove: proveGuard },

@@ -32,16 +32,28 @@ function nameOf({ journalMode, compress }) {
  * @property {(args: readonly string[], env?: NodeJS.ProcessEnv) => import('./program.mjs').Running} start
  */
 
+/** Two backups are kept, so that each `daily` prunes one. */
+const keepTwo = { keep_last: 2, keep_days: 0 };
+
 /**
- * Two backups are kept, so that each `daily` prunes one.
  * @param {string} directory made
- * @param {Mode & { rows?: number, sizeBytes?: number, shutdownTimeout?: string, schedules?: Record<string, string[]>, http?: object, everyMinute?: string[] }} options `schedules`:
+ * @param {Mode & { rows?: number, sizeBytes?: number, shutdownTimeout?: string, schedules?: Record<string, string[]>, http?: object, everyMinute?: string[], retention?: object }} options `schedules`:
  *   besides `daily`, by name; `everyMinute`: the jobs of one more
  * @returns {Site}
  */
 export function makeSite(
   directory,
-  { journalMode, compress, rows, sizeBytes, shutdownTimeout = '10s', schedules = {}, http, everyMinute },
+  {
+    journalMode,
+    compress,
+    rows,
+    sizeBytes,
+    shutdownTimeout = '10s',
+    schedules = {},
+    http,
+    everyMinute,
+    retention = keepTwo,
+  },
 ) {
   const at = (/** @type {string[]} */ ...names) => path.join(directory, ...names);
   fs.mkdirSync(at('data'), { recursive: true, mode: 0o700 });
@@ -65,7 +77,7 @@ export function makeSite(
     jobs: {
       backup: { compress },
       integrity: { confirm_after: '0s' },
-      retention: { keep_last: 2, keep_days: 0 },
+      retention,
       // Whatever there is to gain.
       vacuum: { min_freelist_ratio: 0, min_reclaimable: '0B' },
       reindex: { when: 'always', pause: '10ms' },
@@ -84,6 +96,17 @@ export function makeSite(
     run: (args, env) => run(['--config', file, ...args], env),
     start: (args, env) => start(['--config', file, ...args], env),
   };
+}
+
+/**
+ * Another rule from the next run on.
+ * @param {Site} site
+ * @param {object} retention
+ */
+export function setRetention(site, retention) {
+  const file = path.join(site.directory, 'config.yaml');
+  const config = JSON.parse(fs.readFileSync(file, 'utf8'));
+  fs.writeFileSync(file, JSON.stringify({ ...config, jobs: { ...config.jobs, retention } }, null, 2));
 }
 
 export const runNow = (/** @type {string} */ schedule) => ['--run-now', schedule, '--json'];

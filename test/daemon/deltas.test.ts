@@ -126,7 +126,7 @@ describe('keep_as: delta, the default', () => {
     expect(byMoment(site).map(({ stem }) => stem)).toEqual([oldest, newest]);
     expect(formsOf(site)).toEqual(['.delta2', '.db']);
     const { whole, ...rest } = examineBackups(site.backupDirectory);
-    expect(rest).toEqual({ half: [], debris: [`${oldest}.keep`] });
+    expect(rest).toEqual({ half: [], debris: [] });
     expect(whole).toHaveLength(2);
   });
 
@@ -321,7 +321,7 @@ describe('killed, or on a full disk, at every step of becoming a delta, of being
           formsOf(site).map((form) => form.slice(0, 6)),
           where,
         ).toEqual(['.delta', '.delta', '.db']);
-        expect(examineBackups(site.backupDirectory), where).toMatchObject({ half: [], debris: [`${oldest}.keep`] });
+        expect(examineBackups(site.backupDirectory), where).toMatchObject({ half: [], debris: [] });
       }
       // Else it was always the same place.
       expect(left.size).toBeGreaterThan(2);

@@ -4,7 +4,7 @@ export interface BackupsOnDisk {
   readonly whole: readonly string[];
   /** Files that bear a backup's name and are none, with the reason. */
   readonly half: readonly string[];
-  /** Everything else: unfinished files, manifests without their backup. */
+  /** Everything else: unfinished files, manifests, and somebody's `keep`, without their backup. */
   readonly debris: readonly string[];
 }
 

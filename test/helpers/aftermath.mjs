@@ -8,7 +8,7 @@ import path from 'node:path';
 import zlib from 'node:zlib';
 import Database from 'better-sqlite3';
 
-const named = /^(?<stem>.+-\d{8}T\d{6}Z-[A-Za-z0-9][A-Za-z0-9_-]*)\.(?<kind>db|db\.gz|delta|delta2|json)$/;
+const named = /^(?<stem>.+-\d{8}T\d{6}Z-[A-Za-z0-9][A-Za-z0-9_-]*)\.(?<kind>db|db\.gz|delta|delta2|json|keep)$/;
 const kinds = ['db', 'db.gz', 'delta', 'delta2'];
 const lockFile = /^\.[^/]+\.lock$/;
 
@@ -24,7 +24,7 @@ export function examineBackups(directory) {
   for (const name of names.filter((candidate) => !lockFile.test(candidate))) {
     const { stem, kind } = named.exec(name)?.groups ?? {};
     if (stem === undefined) debris.push(name);
-    else if (kind === 'json') {
+    else if (kind === 'json' || kind === 'keep') {
       if (!kinds.some((each) => names.includes(`${stem}.${each}`))) debris.push(name);
     } else if (isSuperfluous(directory, stem, name)) {
       debris.push(name);
