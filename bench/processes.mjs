@@ -46,7 +46,11 @@ export function run(command, args, { limitMs = 3_600_000, onStart } = {}) {
       timedOut = true;
       killGroup(pid);
     }, limitMs);
-    child.once('error', reject);
+    child.once('error', (error) => {
+      // Of a program that is not installed there will be no exit.
+      clearTimeout(limit);
+      reject(error);
+    });
     child.once('spawn', () => onStart?.(pid));
     child.once('exit', () => {
       ms = performance.now() - started;

@@ -14,6 +14,7 @@ import { benchFleet } from './sections/fleet.mjs';
 import { benchHealth } from './sections/health.mjs';
 import { benchIdle } from './sections/idle.mjs';
 import { benchMemory } from './sections/memory.mjs';
+import { benchMonth } from './sections/month.mjs';
 import { benchRollback } from './sections/rollback.mjs';
 import { benchWeekly } from './sections/weekly.mjs';
 
@@ -38,11 +39,14 @@ const sections = {
   idle: benchIdle,
   memory: benchMemory,
   fleet: benchFleet,
+  month: benchMonth,
 };
+/** What is measured on when nobody says a size. */
+const usualSize = (/** @type {string} */ name) => (name === 'month' ? '200MB' : '300MB');
 
 const { values } = parseArgs({
   options: {
-    size: { type: 'string', default: '300MB' },
+    size: { type: 'string' },
     only: { type: 'string', default: Object.keys(sections).join(',') },
     json: { type: 'string' },
     rounds: { type: 'string', default: '3' },
@@ -62,10 +66,9 @@ const directory = fs.realpathSync(fs.mkdtempSync(path.join(values.directory, 'de
 process.on('exit', () => fs.rmSync(directory, { recursive: true, force: true, maxRetries: 3 }));
 for (const signal of /** @type {const} */ (['SIGINT', 'SIGTERM', 'SIGHUP'])) process.on(signal, () => process.exit(1));
 
-/** @type {Options} */
+/** @type {Omit<Options, 'sizeBytes'>} */
 const options = {
   directory,
-  sizeBytes: parseSize(values.size),
   rounds: Number(values.rounds),
   limitMs: Number(values.limit) * 1000,
   idleSeconds: Number(values['idle-seconds']),
@@ -84,7 +87,7 @@ console.log(`Node.js ${machine.node}, ${machine.cpus} x ${machine.cpu}, Linux ${
 /** @type {Record<string, object>} */
 const results = {};
 for (const name of chosen) {
-  results[name] = await sections[name](options);
+  results[name] = await sections[name]({ ...options, sizeBytes: parseSize(values.size ?? usualSize(name)) });
   // After each section, so that an hour's figures are not lost with the last one.
   if (values.json !== undefined)
     fs.writeFileSync(values.json, `${JSON.stringify({ machine, options, results }, null, 2)}\n`);
