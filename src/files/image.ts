@@ -33,6 +33,7 @@ export class Image {
 
   private constructor(
     private readonly plain: FileHandle,
+    private readonly path: string,
     private readonly layers: readonly Layer[],
     readonly sizeBytes: number,
   ) {}
@@ -55,10 +56,10 @@ export class Image {
           'backup-damaged',
           `backup ${deltas.at(-1) ?? plain} is damaged: it is of ${found} bytes where there should be ${sizeBytes}`,
         );
-      return new Image(base, layers, sizeBytes);
+      return new Image(base, plain, layers, sizeBytes);
     } catch (error) {
       for (const file of opened) await file.close();
-      throw error;
+      throw toFileError(error, `cannot read ${plain}`);
     }
   }
 
@@ -70,7 +71,7 @@ export class Image {
   async read(piece: Buffer): Promise<number> {
     const offset = this.#offset;
     if (offset >= this.sizeBytes) return 0;
-    await readFully(this.plain, piece, offset);
+    await readFully(this.plain, piece, offset, this.path);
     for (const layer of this.layers) await layer.lay(piece, offset);
     this.#offset += piece.length;
     return Math.min(piece.length, this.sizeBytes - offset);
@@ -100,7 +101,7 @@ class Layer {
   ) {}
 
   static async begin(file: FileHandle, path: string): Promise<Layer> {
-    const bytes = await readFully(file, Buffer.alloc(headerBytes), 0);
+    const bytes = await readFully(file, Buffer.alloc(headerBytes), 0, path);
     return new Layer(file, path, readHeader(bytes, path));
   }
 
@@ -140,7 +141,7 @@ class Layer {
   }
 
   async #take(bytes: number): Promise<Buffer> {
-    const taken = await readFully(this.file, Buffer.allocUnsafe(bytes), this.#position);
+    const taken = await readFully(this.file, Buffer.allocUnsafe(bytes), this.#position, this.path);
     if (taken.length < bytes) throw damaged(this.path, 'it ends too soon');
     this.#position += bytes;
     return taken;
@@ -148,10 +149,14 @@ class Layer {
 }
 
 /** A full buffer, or what there is up to the end of the file. */
-async function readFully(file: FileHandle, buffer: Buffer, offset: number): Promise<Buffer> {
+async function readFully(file: FileHandle, buffer: Buffer, offset: number, path: string): Promise<Buffer> {
   let filled = 0;
   while (filled < buffer.length) {
-    const { bytesRead } = await file.read(buffer, filled, buffer.length - filled, offset + filled);
+    const { bytesRead } = await file
+      .read(buffer, filled, buffer.length - filled, offset + filled)
+      .catch((error: unknown) => {
+        throw toFileError(error, `cannot read ${path}`);
+      });
     if (bytesRead === 0) break;
     filled += bytesRead;
   }

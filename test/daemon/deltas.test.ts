@@ -24,6 +24,7 @@ import {
 } from '../helpers/installation.js';
 
 const daily = ['--run-now', 'daily', '--json'];
+const EIO = 5;
 const ENOSPC = 28;
 const keepAll = { keep_last: 99, keep_days: 0 };
 
@@ -327,6 +328,25 @@ describe('killed, or on a full disk, at every step of becoming a delta, of being
       expect(left.size).toBeGreaterThan(2);
     },
   );
+});
+
+test('one that cannot be read is named, and is no defect: nothing is replaced, and the next run goes on', async (context) => {
+  const { site, was } = await withHistory(3);
+  const [oldest = '', , newest] = [...was.keys()];
+  expect((await site.run(['keep', oldest])).code).toBe(0);
+  setRetention(site, { keep_last: 1, keep_days: 0 });
+  for (const file of [`${oldest}.delta`, `${newest}.db`]) {
+    const env = faultEnvironment(context, { match: file, operations: ['read'], action: EIO });
+    const result = await site.run(['--run-now', 'prune-only', '--json'], { env });
+    expect(result.code).toBe(1);
+    expect(jobOf(result, 'retention').error).toMatchObject({
+      code: 'io',
+      message: expect.stringContaining(`cannot read ${path.join(site.backupDirectory, file)}: `) as unknown,
+    });
+    expect(examineBackups(site.backupDirectory)).toMatchObject({ whole: { length: 3 }, half: [], debris: [] });
+  }
+  expect((await site.run(['--run-now', 'prune-only', '--json'])).code).toBe(0);
+  expect(formsOf(site)).toEqual(['.delta2', '.db']);
 });
 
 const operations = ['write', 'fsync', 'link', 'rename', 'unlink'] as const;
