@@ -13,9 +13,10 @@
  *
  * A crash leaves the destination and its -wal, under temporary names: both are swept by the next run.
  */
-import { constants, statSync } from 'node:fs';
+import { constants, readSync, statSync, writeSync } from 'node:fs';
 import { type FileHandle, open } from 'node:fs/promises';
 import { endianness } from 'node:os';
+import { setImmediate } from 'node:timers/promises';
 import { errorCodeOf, JobError, toFileError } from '../../errors.js';
 import { cloneInto } from '../../files/clone.js';
 import { removeBegun } from '../../files/durable.js';
@@ -123,11 +124,11 @@ async function trimClone(
 ): Promise<number> {
   const { size } = await target.stat();
   if (limit !== null && limit < size) await target.truncate(limit);
-  const header = await read(target, Buffer.alloc(20), 0);
+  const header = read(target, Buffer.alloc(20), 0);
   requireJournal(path, header, journal);
   if (limit !== null && journal === 'wal') {
     sayRollback(header);
-    await write(target, header.subarray(18), 18);
+    writeAll(target, header.subarray(18), 18);
   }
   return Math.min(size, limit ?? size);
 }
@@ -160,7 +161,7 @@ async function committedFrames(path: string): Promise<number> {
   const index = await openSource(`${path}-shm`);
   try {
     for (let look = 0; look < 100; look += 1) {
-      const header = await read(index, Buffer.alloc(96), 0);
+      const header = read(index, Buffer.alloc(96), 0);
       if (header.length === 96 && header.subarray(0, 48).equals(header.subarray(48)))
         return endianness() === 'LE' ? header.readUInt32LE(16) : header.readUInt32BE(16);
     }
@@ -171,7 +172,9 @@ async function committedFrames(path: string): Promise<number> {
 }
 
 /**
- * Reads the next piece and writes the one before while `each` looks at this one, which may still change it.
+ * Piece by piece through one buffer, which `each` looks at and may still change. By calls that wait: asked for by promises, the same took
+ * 0.62 to 0.70 s and 0.8 s of processor time for 1 GB where this takes 0.38 to 0.44 s of both (`cp`: 0.37 to 0.59 s), and writers in
+ * rollback-journal mode wait for it.
  *
  * @param limit no more than this; null: up to the end
  * @param paced at the pace of the disk. In rollback-journal mode nobody can commit until the copy has been made, and memory is faster
@@ -183,49 +186,40 @@ async function copyWhole(
   { limit, paced }: { limit: number | null; paced: boolean },
   each: (piece: Buffer, offset: number) => void,
 ): Promise<number> {
-  const buffers = [0, 1, 2].map(() => Buffer.allocUnsafe(pieceBytes)) as [Buffer, Buffer, Buffer];
-  const readNext = (index: number, from: number): Promise<Buffer> => {
-    const buffer = buffers[(index % 3) as 0 | 1 | 2];
-    return read(source, buffer.subarray(0, Math.min(pieceBytes, (limit ?? Number.POSITIVE_INFINITY) - from)), from);
-  };
-  let reading = readNext(0, 0);
-  let writing: Promise<void> = Promise.resolve();
+  const buffer = Buffer.allocUnsafeSlow(pieceBytes);
   const pace = new PacedSync(target);
   let offset = 0;
-  for (let index = 0; ; index += 1) {
-    const piece = await reading;
+  for (;;) {
+    const wanted = Math.min(pieceBytes, (limit ?? Number.POSITIVE_INFINITY) - offset);
+    const piece = read(source, buffer.subarray(0, wanted), offset);
     if (piece.length === 0) break;
-    // Into the buffer whose writing was waited for in the last round.
-    reading = readNext(index + 1, offset + piece.length);
-    reading.catch(() => undefined);
     each(piece, offset);
-    await writing;
-    writing = write(target, piece, offset);
-    writing.catch(() => undefined);
+    writeAll(target, piece, offset);
     offset += piece.length;
     if (paced) await pace.wrote(piece.length);
+    // What this process is told meanwhile is heard.
+    if (offset % breathBytes === 0) await setImmediate();
   }
-  await writing;
   await pace.settled();
   return offset;
 }
 
+const breathBytes = 32 * pieceBytes;
+
 /** A full piece, or all there is up to the end. */
-async function read(source: FileHandle, buffer: Buffer, offset: number): Promise<Buffer> {
+function read(source: FileHandle, buffer: Buffer, offset: number): Buffer {
   let filled = 0;
   while (filled < buffer.length) {
-    const { bytesRead } = await source.read(buffer, filled, buffer.length - filled, offset + filled);
+    const bytesRead = readSync(source.fd, buffer, filled, buffer.length - filled, offset + filled);
     if (bytesRead === 0) break;
     filled += bytesRead;
   }
   return buffer.subarray(0, filled);
 }
 
-async function write(target: FileHandle, piece: Buffer, offset: number): Promise<void> {
-  for (let written = 0; written < piece.length; ) {
-    const { bytesWritten } = await target.write(piece, written, piece.length - written, offset + written);
-    written += bytesWritten;
-  }
+function writeAll(target: FileHandle, piece: Buffer, offset: number): void {
+  for (let written = 0; written < piece.length; )
+    written += writeSync(target.fd, piece, written, piece.length - written, offset + written);
 }
 
 /** Never in place of another. */
