@@ -59,7 +59,7 @@ export const verify = {
       damage.add(found);
     }
 
-    const chosen = choose(backups, context.options.older);
+    const chosen = choose(backups, context.options.older, context.past.badBackups(target.name));
     const [newest] = chosen;
     const unheld: string[] = [];
     const violations: string[] = [];
@@ -108,14 +108,14 @@ export const verify = {
 const listed = ({ target, session }: Context): Promise<Backups> =>
   readBackups(session, { directory: target.backupDirectory, database: target.name });
 
-/** The newest, then `older` others at random. */
-function choose(backups: readonly Backup[], older: number): Backup[] {
+/** The newest, then `older` others at random; and those found damaged before: somebody may have put a good copy in their place. */
+function choose(backups: readonly Backup[], older: number, bad: ReadonlySet<string>): Backup[] {
   const rest = [...backups];
   const newest = rest.pop();
   if (newest === undefined) return [];
   const chosen = [newest];
   while (chosen.length <= older && rest.length > 0) chosen.push(...rest.splice(randomInt(rest.length), 1));
-  return chosen;
+  return [...chosen, ...rest.filter(({ stem }) => bad.has(stem))];
 }
 
 /** What was found damaged, and what that costs. */

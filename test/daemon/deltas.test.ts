@@ -278,6 +278,7 @@ describe('two forms of one backup', () => {
     expect((await site.run(['--run-now', 'verify-backup'])).code).toBe(3);
     fs.renameSync(away, newest);
     expect((await site.run(['--run-now', 'verify-backup'])).code).toBe(0);
+    expect(jobOf(await site.run(daily), 'retention').outcome).toBe('succeeded');
     expect(examineBackups(site.backupDirectory)).toMatchObject({ half: [], debris: [] });
   });
 });
