@@ -4,7 +4,7 @@
  * are in files/make-delta.ts and files/adopt-delta.ts.
  */
 import { readBackups } from '../engine/backups.js';
-import { JobError } from '../errors.js';
+import { JobError, toJobError } from '../errors.js';
 import type { Backup } from '../files/backups.js';
 import { partialPath } from '../files/names.js';
 import { discardQuietly } from './copy.js';
@@ -62,7 +62,8 @@ export async function layDelta(
       image: { plain, deltas: [...deltas, temporary], sizeBytes: manifest.size_bytes },
       to: null,
     });
-    if (rebuilt.sha256 !== manifest.sha256) throw await whatIsWrong(context, older, newer);
+    if (rebuilt.sha256 !== manifest.sha256)
+      throw new JobError('backup-damaged', `${stem} as a delta on ${on} does not give back what it was`);
     const { freedBytes } = await session.call('adoptDelta', {
       directory,
       stem,
@@ -78,6 +79,9 @@ export async function layDelta(
       },
     });
     return { freedBytes, adopted: true };
+  } catch (error) {
+    if (toJobError(error).code !== 'backup-damaged') throw error;
+    throw await whatIsWrong(context, older, newer);
   } finally {
     await discardQuietly(context, [temporary]);
   }

@@ -7,6 +7,7 @@ import { BaseSequencer, type TestSpecification } from 'vitest/node';
 
 /** By seconds, not by processor time: a file that waits should begin early, too. */
 const longest = [
+  'daemon/deltas',
   'daemon/meanwhile',
   'daemon/full-disk',
   'daemon/lifecycle',
