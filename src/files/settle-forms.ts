@@ -7,7 +7,7 @@
  * A crash in between leaves what was there, or what is wanted. Only called with the database's lock held.
  */
 import { renameSync, rmSync } from 'node:fs';
-import { join } from 'node:path';
+import { basename, join } from 'node:path';
 import { toFileError, toJobError } from '../errors.js';
 import { readCatalog } from './catalog.js';
 import { removeBegun, sync, writeNew } from './durable.js';
@@ -76,6 +76,8 @@ function imageOf({ directory, database }: Of, manifest: RawManifest): StoredImag
   const byStem = new Map(readCatalog({ directory, database }).map(({ stem, manifest: text }) => [stem, text]));
   const seen = new Set<string>();
   for (let each: RawManifest | undefined = manifest; each !== undefined; ) {
+    // What a manifest says is believed only where it names a file of this directory.
+    if (basename(each.file) !== each.file) return undefined;
     const path = join(directory, each.file);
     if (each.base === undefined) return { plain: path, deltas, sizeBytes: manifest.size_bytes };
     deltas.unshift(path);

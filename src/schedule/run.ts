@@ -281,16 +281,25 @@ async function prepare({ parts, request }: Run, target: Target, session: Session
     directories: [target.backupDirectory, suspectDirectory(target.backupDirectory), target.scratchDirectory],
     database: target.name,
   });
-  const settled = await settleForms(target, session, swept.doubled);
+  const settled = await settleForms(target, session, swept.doubled, log);
   const removed = [...swept.removed, ...settled.removed];
   if (removed.length > 0) log.warn({ removed }, 'removed what an interrupted run had left');
   for (const backup of settled.plainAgain)
     log.warn({ backup }, 'its delta was worth nothing: it is a plain file again');
 }
 
-async function settleForms(target: Target, session: Session, stems: readonly string[]): Promise<Settled> {
-  if (stems.length === 0) return { removed: [], plainAgain: [] };
-  return await session.call('settleForms', { directory: target.backupDirectory, database: target.name, stems });
+/** What cannot be settled today stays as it is, and keeps nobody from making a new backup. */
+async function settleForms(target: Target, session: Session, stems: readonly string[], log: Logger): Promise<Settled> {
+  const nothing = { removed: [], plainAgain: [] };
+  if (stems.length === 0) return nothing;
+  try {
+    return await session.call('settleForms', { directory: target.backupDirectory, database: target.name, stems });
+  } catch (error) {
+    const failure = toJobError(error);
+    if (['interrupted', 'timed-out'].includes(failure.code)) throw failure;
+    log.warn({ err: failure, backups: stems }, 'of these backups two files each stay until it is known which is good');
+    return nothing;
+  }
 }
 
 /** Whoever reads the log learns what a run waits for. */
