@@ -25,6 +25,8 @@ export interface Backup extends StoredFile {
   readonly intact: boolean;
   /** Why it is not intact. */
   readonly wrong?: string;
+  /** Whether its own file is as long as it should be, whatever is the matter with those it is built on. */
+  readonly own: boolean;
   /** For one kept as a delta, what it is laid over: a plain backup, then deltas from the newest on. As far as they are there. */
   readonly base: readonly StoredFile[];
 }
@@ -51,7 +53,11 @@ export function backupsAmong(
     // `file` comes from outside: only a name that belongs to this stem is believed.
     if (manifest?.database !== database || !namesOf(stem, manifest).includes(manifest.file)) continue;
     const file = stored.find(({ name }) => name === manifest.file);
-    if (file?.isFile !== true) continue;
+    if (file?.isFile !== true) {
+      // A delta that is gone, beside another form of the backup that could not be settled: somebody has to look.
+      if (manifest.delta !== undefined && stored.some(({ isFile }) => isFile)) illegible.push(stem);
+      continue;
+    }
     const wrong =
       file.sizeBytes === manifest.stored_bytes
         ? {}
@@ -62,6 +68,7 @@ export function backupsAmong(
       manifest,
       pinned,
       intact: wrong.wrong === undefined,
+      own: wrong.wrong === undefined,
       ...wrong,
     });
   }

@@ -66,7 +66,7 @@ export interface LeftBehind {
    * while, and they are worth nothing without either.
    */
   readonly orphans: readonly string[];
-  /** Stems of backups with more than one stored form: settle-forms.ts looks at them. */
+  /** Stems of backups with more than one stored form, or another one than their manifest names: settle-forms.ts looks at them. */
   readonly doubled: readonly string[];
 }
 
@@ -82,7 +82,12 @@ export function leftBehind(
   });
   return {
     orphans: orphans.map(({ stem }) => manifestPath(directory, stem)),
-    doubled: entries.filter(({ stored }) => stored.length > 1).map(({ stem }) => stem),
+    doubled: entries
+      .filter(({ manifest, stored }) => {
+        const named = claimOf(manifest)?.file;
+        return stored.length > 1 || stored.some(({ name }) => name !== named);
+      })
+      .map(({ stem }) => stem),
   };
 }
 

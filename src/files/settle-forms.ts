@@ -7,11 +7,10 @@
  * A crash in between leaves what was there, or what is wanted. Only called with the database's lock held.
  */
 import { renameSync, rmSync } from 'node:fs';
-import { basename, join } from 'node:path';
+import { join } from 'node:path';
 import { toFileError, toJobError } from '../errors.js';
 import { readCatalog } from './catalog.js';
 import { removeBegun, sync, writeNew } from './durable.js';
-import type { StoredImage } from './image.js';
 import { formatJson, type RawManifest, rawManifest } from './manifest-file.js';
 import { deltaNames, manifestPath, partialPath, storedName } from './names.js';
 import { rebuild } from './rebuild.js';
@@ -22,6 +21,8 @@ export interface Settled {
   readonly removed: readonly string[];
   /** Backups that are plain files again, since what had taken the place of these was worth nothing. */
   readonly plainAgain: readonly string[];
+  /** Backups of which both forms stay, as neither could be seen to be good. */
+  readonly undecided: readonly string[];
 }
 
 interface Of {
@@ -34,6 +35,7 @@ export async function settleForms({ stems, ...of }: Of & { readonly stems: reado
   const { directory, database } = of;
   const removed: string[] = [];
   const plainAgain: string[] = [];
+  const undecided: string[] = [];
   for (const { stem, manifest: text, stored } of readCatalog(of)) {
     const manifest = rawManifest(text);
     if (!stems.includes(stem) || manifest?.database !== database) continue;
@@ -44,46 +46,54 @@ export async function settleForms({ stems, ...of }: Of & { readonly stems: reado
       // What is named on the disk is what we read: a rename that was not synced could still be undone.
       sync(directory);
       const plain = storedName(stem, 'none');
-      if (await canBeRebuilt(of, manifest)) {
+      const isNamed = stored.some(({ name }) => name === manifest.file);
+      if (isNamed && (await isGood(of, stem, manifest))) {
         for (const { name } of others) removed.push(remove(directory, name));
       } else if (others.some(({ name }) => name === plain) && (await isPlain(join(directory, plain), manifest))) {
         nameAgain(of, stem, plain, manifest);
         plainAgain.push(stem);
-        removed.push(remove(directory, manifest.file));
-      }
+        if (isNamed) removed.push(remove(directory, manifest.file));
+      } else undecided.push(stem);
     } catch (error) {
       throw toFileError(error, `cannot settle the two forms of ${join(directory, stem)}`);
     }
   }
-  return { removed, plainAgain };
+  return { removed, plainAgain, undecided };
 }
 
-/** False, too, where it cannot be read: then it is left as it is. */
-async function canBeRebuilt({ directory, database }: Of, manifest: RawManifest): Promise<boolean> {
-  const image = imageOf({ directory, database }, manifest);
-  if (image === undefined) return false;
+/** Rebuilt from files each of which is what its manifest says. False, too, where one cannot be read. */
+async function isGood(of: Of, stem: string, manifest: RawManifest): Promise<boolean> {
+  const files = filesOf(of, stem, manifest);
+  const [plain, ...deltas] = files?.map(({ path }) => path) ?? [];
+  if (files === undefined || plain === undefined) return false;
   try {
+    for (const { path, storedSha256 } of files) if ((await digest({ path })).sha256 !== storedSha256) return false;
+    const image = { plain, deltas, sizeBytes: manifest.size_bytes };
     return (await rebuild({ image, to: null })).sha256 === manifest.sha256;
   } catch (error) {
-    if (['backup-damaged', 'missing'].includes(toJobError(error).code)) return false;
+    if (['backup-damaged', 'missing', 'io', 'permission'].includes(toJobError(error).code)) return false;
     throw error;
   }
 }
 
-/** Undefined when one of those it is built on is not there. */
-function imageOf({ directory, database }: Of, manifest: RawManifest): StoredImage | undefined {
-  const deltas: string[] = [];
-  const byStem = new Map(readCatalog({ directory, database }).map(({ stem, manifest: text }) => [stem, text]));
+interface Named {
+  readonly path: string;
+  readonly storedSha256: unknown;
+}
+
+/** The plain file, then the deltas over it; undefined when one of them is not there, or is none that the listing would believe. */
+function filesOf({ directory, database }: Of, stem: string, manifest: RawManifest): Named[] | undefined {
+  const files: Named[] = [];
+  const byStem = new Map(readCatalog({ directory, database }).map((entry) => [entry.stem, entry.manifest]));
   const seen = new Set<string>();
-  for (let each: RawManifest | undefined = manifest; each !== undefined; ) {
-    // What a manifest says is believed only where it names a file of this directory.
-    if (basename(each.file) !== each.file) return undefined;
-    const path = join(directory, each.file);
-    if (each.base === undefined) return { plain: path, deltas, sizeBytes: manifest.size_bytes };
-    deltas.unshift(path);
-    if (seen.has(each.base)) return undefined;
-    seen.add(each.base);
-    each = rawManifest(byStem.get(each.base));
+  let [at, each]: [string, RawManifest | undefined] = [stem, manifest];
+  while (each !== undefined && !seen.has(at)) {
+    seen.add(at);
+    const names = each.base === undefined ? [storedName(at, 'none')] : deltaNames(at);
+    if (each.database !== database || !names.some((name) => name === each?.file)) return undefined;
+    files.unshift({ path: join(directory, each.file), storedSha256: each.document['stored_sha256'] });
+    if (each.base === undefined) return files;
+    [at, each] = [each.base, rawManifest(byStem.get(each.base))];
   }
   return undefined;
 }

@@ -98,7 +98,9 @@ function dispensable(all: readonly Backup[], sealed: string, bad: ReadonlySet<st
     ({ stem, manifest, pinned }) => manifest.pre_operation === true && !pinned && stem !== sealed,
   );
   const kept = others.filter((backup) => isSound(backup, bad)).slice(-(preBackupsKept - 1));
-  return others.filter((backup) => !kept.includes(backup));
+  // One that is unsound only through what it is built on may be whole all the same.
+  const isLoose = (backup: Backup): boolean => isSound(backup, bad) || !backup.own || bad.has(backup.stem);
+  return others.filter((backup) => !kept.includes(backup) && isLoose(backup));
 }
 
 /**

@@ -117,7 +117,13 @@ export function planRescue(
   const all = oldestFirst(backups);
   const bases = all.filter((backup) => isBase(backup) && isSound(backup, bad));
   const backup = all.findLast(
-    (each) => each.intact && !bad.has(each.stem) && !lost.has(each.stem) && !isSound(each, bad),
+    (each) =>
+      each.own &&
+      each.base.length > 0 &&
+      each.base[0]?.manifest.delta === undefined &&
+      !bad.has(each.stem) &&
+      !lost.has(each.stem) &&
+      !isSound(each, bad),
   );
   const on = backup && bases.find((other) => byMoment(backup, other) < 0);
   return backup === undefined || on === undefined ? undefined : { stem: backup.stem, on: on.stem };

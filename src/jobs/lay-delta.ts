@@ -38,7 +38,7 @@ export async function layDelta(
   const { target, session, notes } = context;
   const { backupDirectory: directory } = target;
   const { backups } = await readBackups(session, { directory, database: target.name });
-  const older = listed(backups, stem, directory);
+  const older = listed(backups, stem, directory, why === 'rescue');
   const newer = listed(backups, on, directory);
   const isHistory = why === 'history';
   if (isHistory && older.pinned) return { freedBytes: 0, adopted: false, because: 'kept-by-hand' };
@@ -87,9 +87,10 @@ export async function layDelta(
   }
 }
 
-function listed(backups: readonly Backup[], stem: string, directory: string): Backup {
+/** @param inItself whether it is enough that its own file is there, in full length */
+function listed(backups: readonly Backup[], stem: string, directory: string, inItself = false): Backup {
   const backup = backups.find((other) => other.stem === stem);
-  if (backup?.intact === true) return backup;
+  if (backup?.intact === true || (inItself && backup?.own === true)) return backup;
   throw new JobError('refused', `backup ${stem} in ${directory} has changed since it was listed: it stays as it is`);
 }
 

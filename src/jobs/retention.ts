@@ -11,6 +11,7 @@ import { JobError, type JobErrorCode, toJobError } from '../errors.js';
 import type { Backup } from '../files/backups.js';
 import { counted, formatBytes } from '../units.js';
 import { type ChainPlan, planChain, planRescue } from './chain-plan.js';
+import { isSound } from './good-backups.js';
 import type { JobContext, JobKind, JobResult } from './job.js';
 import { type Laid, layDelta } from './lay-delta.js';
 import { retentionOptions } from './options.js';
@@ -29,11 +30,7 @@ export const retention = {
   async plan(context: Context): Promise<string> {
     const { frozen, plan, chain, backups } = await decide(context);
     if (frozen !== undefined) {
-      const rescued = planRescue(
-        backups,
-        context.past.badBackups(context.target.name),
-        new Set(known(context, 'lost')),
-      );
+      const rescued = planRescue(backups, context.past.badBackups(context.target.name), new Set());
       return `delete nothing: ${frozen}${rescued === undefined ? '' : `; save what is built on it, ${rescued.stem} first`}`;
     }
     const released = deleted(chain);
@@ -54,7 +51,7 @@ export const retention = {
     for (const { stem } of chain.needed) log.debug({ backup: stem }, 'kept: others are built on it');
     const done = await carryOut(context, chain);
     const there = (stem: string): boolean => backups.some((backup) => backup.stem === stem);
-    done.hardlySmaller.push(...known(context, 'hardlySmaller').filter(there));
+    done.hardlySmaller.push(...knownHardlySmaller(context).filter(there));
     return resultOf(done, backups.length, chain.needed.length);
   },
 } as const satisfies JobKind<'retention', typeof retentionOptions>;
@@ -78,6 +75,8 @@ async function carryOut(context: Context, { steps }: ChainPlan): Promise<Done> {
   for (const [index, step] of steps.entries()) {
     context.progress(index, steps.length);
     if (step.do === 'prune') {
+      // Found just now: the next run would not delete anything either.
+      if (failures.some(({ code }) => code === 'backup-damaged')) continue;
       const backups = step.backups.filter(({ stem }) => !stays.has(stem));
       if (backups.length === 0) continue;
       const stems = backups.map((backup) => backup.stem);
@@ -137,19 +136,23 @@ async function lay(
  */
 async function saveWhatCanBe(context: Context, frozen: string, kept: number): Promise<JobResult> {
   const { target, session, past, log } = context;
-  const lost = new Set(known(context, 'lost'));
+  const lost = new Set<string>();
   const saved: string[] = [];
   for (;;) {
     const { backups } = await readBackups(session, { directory: target.backupDirectory, database: target.name });
     const step = planRescue(backups, past.badBackups(target.name), lost);
     if (step === undefined) break;
     try {
-      await lay(context, { ...step, why: 'rescue' });
-      saved.push(step.stem);
+      const { adopted } = await lay(context, { ...step, why: 'rescue' });
+      if (adopted) saved.push(step.stem);
+      else lost.add(step.stem);
     } catch (error) {
       const { code, message } = toJobError(error);
-      if (code !== 'backup-damaged') throw error;
-      log.warn({ backup: step.stem, reason: message }, 'a backup is lost');
+      if (code !== 'backup-damaged' && code !== 'io') throw error;
+      // What it was to be laid on is damaged itself, and known to be now: there may be another.
+      const on = backups.find(({ stem }) => stem === step.on);
+      if (on !== undefined && !isSound(on, past.badBackups(target.name))) continue;
+      log.warn({ backup: step.stem, reason: message }, 'a backup cannot be saved');
       lost.add(step.stem);
     }
   }
@@ -221,14 +224,14 @@ async function decide(context: Context): Promise<Decision> {
     bad,
     asDeltas: frozen === undefined && keepsDeltas(context),
     fresh: notes.proof?.backup,
-    whole: new Set(known(context, 'hardlySmaller')),
+    whole: new Set(knownHardlySmaller(context)),
   });
   return { frozen, plan, chain, backups };
 }
 
 /** What an earlier run has tried in vain: stems. */
-function known({ past, target }: Context, fact: 'hardlySmaller' | 'lost'): string[] {
-  const stems = past.lastFacts(target.name, 'retention', fact)?.[fact];
+function knownHardlySmaller({ past, target }: Context): string[] {
+  const stems = past.lastFacts(target.name, 'retention', 'hardlySmaller')?.['hardlySmaller'];
   return Array.isArray(stems) ? stems.filter((stem) => typeof stem === 'string') : [];
 }
 

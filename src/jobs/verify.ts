@@ -48,7 +48,8 @@ export const verify = {
     const damage = new Damage(backups);
     // What they hold can no longer be proven.
     for (const stem of illegible) damage.add({ culprit: stem, sentence: 'its manifest is damaged and cannot be read' });
-    for (const found of await damagedFiles(context, backups)) {
+    const { damaged, unreadable } = await lookAtFiles(context, backups);
+    for (const found of damaged) {
       record.verification(target.name, {
         backup: found.culprit,
         at: now(),
@@ -90,6 +91,8 @@ export const verify = {
         `${(await damage.sentences(context)).join('; ')}; ${sound} of ${chosen.length} verified backups are sound; retention waits until the next verification passes`,
       );
     }
+    // Last: what can be read has been verified.
+    if (unreadable !== undefined) throw unreadable;
     if (unheld.length > 0) throw new JobError('assertion-failed', unheld.join('; '));
     return {
       outcome: 'succeeded',
@@ -157,7 +160,9 @@ class Damage {
 }
 
 async function isWhole(session: Context['session'], backup: Backup): Promise<boolean> {
-  if (!backup.intact) return false;
+  const { own, base, manifest } = backup;
+  if (!own || (manifest.delta !== undefined && base[0]?.manifest.delta !== undefined)) return false;
+  if (manifest.delta !== undefined && base.length === 0) return false;
   try {
     const rebuilt = await session.call('rebuild', { image: imageOf(backup), to: null });
     return rebuilt.sha256 === backup.manifest.sha256;
@@ -171,17 +176,27 @@ async function isWhole(session: Context['session'], backup: Backup): Promise<boo
  * What shows without restoring anything: files that are not as long as they should be, or gone; and every delta is read, as a wrong byte in
  * one costs more than itself, and reading them takes little.
  */
-async function damagedFiles({ session }: Context, backups: readonly Backup[]): Promise<Wrong[]> {
-  const found: Wrong[] = [];
+async function lookAtFiles(
+  { session }: Context,
+  backups: readonly Backup[],
+): Promise<{ damaged: Wrong[]; unreadable: JobError | undefined }> {
+  const damaged: Wrong[] = [];
+  let unreadable: JobError | undefined;
   const broken = new Set(backups.filter(({ intact }) => !intact).map(({ stem }) => stem));
   for (const backup of backups) {
     const { stem, manifest, wrong, base } = backup;
     const isBuiltOnDamage = base.some((below) => broken.has(below.stem));
-    if (wrong !== undefined && !isBuiltOnDamage) found.push({ culprit: stem, sentence: wrong });
+    if (wrong !== undefined && !isBuiltOnDamage) damaged.push({ culprit: stem, sentence: wrong });
     if (wrong !== undefined || manifest.delta === undefined) continue;
-    if ((await changedFile(session, [backup])) !== undefined) found.push({ culprit: stem, sentence: changedBytes });
+    try {
+      if ((await changedFile(session, [backup])) !== undefined) damaged.push({ culprit: stem, sentence: changedBytes });
+    } catch (error) {
+      const failure = toJobError(error);
+      if (!['io', 'permission', 'missing'].includes(failure.code)) throw failure;
+      unreadable ??= failure;
+    }
   }
-  return found;
+  return { damaged, unreadable };
 }
 
 interface Drilled {

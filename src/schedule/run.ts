@@ -284,13 +284,15 @@ async function prepare({ parts, request }: Run, target: Target, session: Session
   const settled = await settleForms(target, session, swept.doubled, log);
   const removed = [...swept.removed, ...settled.removed];
   if (removed.length > 0) log.warn({ removed }, 'removed what an interrupted run had left');
+  for (const backup of settled.undecided)
+    log.warn({ backup }, 'neither of its files could be seen to be good: all stay, look at them');
   for (const backup of settled.plainAgain)
     log.warn({ backup }, 'its delta was worth nothing: it is a plain file again');
 }
 
 /** What cannot be settled today stays as it is, and keeps nobody from making a new backup. */
 async function settleForms(target: Target, session: Session, stems: readonly string[], log: Logger): Promise<Settled> {
-  const nothing = { removed: [], plainAgain: [] };
+  const nothing = { removed: [], plainAgain: [], undecided: [] };
   if (stems.length === 0) return nothing;
   try {
     return await session.call('settleForms', { directory: target.backupDirectory, database: target.name, stems });

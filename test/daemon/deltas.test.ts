@@ -292,6 +292,35 @@ describe('two forms of one backup', () => {
     expect((await site.run(['--run-now', 'verify-backup'])).code).toBe(0);
   });
 
+  test('a plain file brought in the place of a delta that is gone, or that stands on a damaged one, is the backup again', async () => {
+    const { site } = await withHistory({ keep_as: 'full' });
+    const elsewhere = site.workspace.path('elsewhere');
+    fs.cpSync(site.backupDirectory, elsewhere, { recursive: true });
+    setRetention(site, { ...keepAll, keep_as: 'delta' });
+    expect((await site.run(['--run-now', 'prune-only'])).code).toBe(0);
+    const [oldest, , third, newest] = byMoment(site).map(({ stem }) => stem);
+    fs.rmSync(path.join(site.backupDirectory, `${oldest}.delta`));
+    // As long as it was: the listing finds nothing.
+    flipBit(path.join(site.backupDirectory, `${newest}.db`), -1000);
+    for (const stem of [oldest, third])
+      fs.copyFileSync(path.join(elsewhere, `${stem}.db`), path.join(site.backupDirectory, `${stem}.db`));
+    expect((await site.run(['--run-now', 'backup-only'])).code).toBe(0);
+    expect(entriesOf(site.backupDirectory)).toEqual(expect.arrayContaining([`${oldest}.db`, `${third}.db`]));
+    expect(entriesOf(site.backupDirectory)).not.toContain(`${third}.delta`);
+    const listed = JSON.parse((await site.run(['backups', '--json'])).stdout) as [{ backups: { name: string }[] }];
+    expect(listed[0].backups.map(({ name }) => name)).toContain(oldest);
+  });
+
+  test('what is built on one that somebody has made longer is whole, is said to be, and is saved', async () => {
+    const { site } = await withHistory();
+    const backups = byMoment(site);
+    fs.appendFileSync(backups.at(-1)?.path ?? '', Buffer.alloc(4096));
+    const said = jobOf(await site.run(['--run-now', 'verify-backup', '--json']), 'verify').error?.message ?? '';
+    expect(said).toContain('has not the');
+    expect(said).toMatch(/built on it and whole all the same: [^)]*, [^)]*, /);
+    expect(jobOf(await site.run(daily), 'retention').facts['saved']).toEqual([backups[2]?.stem]);
+  });
+
   test('a newest one that is away for a while costs nothing once it is back', async () => {
     const { site } = await withHistory();
     const newest = byMoment(site).at(-1)?.path ?? '';

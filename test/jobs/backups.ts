@@ -22,6 +22,7 @@ export function backupAt(time: string | Date, options: BackupOptions = {}): Back
     manifest: { ...manifest({ ...created, ...(anomaly === undefined ? {} : { anomaly }) }), file: `${stem}.db` },
     pinned,
     intact,
+    own: intact,
     base: [],
   };
 }
