@@ -12,10 +12,11 @@
 import { existsSync, lstatSync, renameSync, rmSync } from 'node:fs';
 import { basename, dirname, join } from 'node:path';
 import { JobError, toFileError } from '../errors.js';
+import { isAsListed } from './as-listed.js';
 import { moveNoReplace, removeBegun, sync, writeNew } from './durable.js';
 import type { Manifest } from './manifest.js';
-import { claimOf, formatManifest, readManifestFile } from './manifest-file.js';
-import { deltaNames, manifestPath, partialPath, pinPath, storedNames } from './names.js';
+import { formatManifest } from './manifest-file.js';
+import { deltaNames, manifestPath, partialPath, pinPath } from './names.js';
 
 export interface AdoptRequest {
   readonly directory: string;
@@ -41,7 +42,8 @@ export function adoptDelta({ directory, stem, temporary, before, manifest, unles
   const partialManifest = partialPath(directory, manifest.database);
   const begun = [temporary];
   try {
-    requireUnchanged({ directory, stem, before });
+    if (!isAsListed(directory, stem, before))
+      throw new JobError('refused', `${old} has changed since it was listed: it stays as it is`);
     if (unlessKept && lstatSync(pinPath(directory, stem), { throwIfNoEntry: false }) !== undefined)
       throw new JobError('refused', `${old} is to be kept by now: it stays as it is`);
     // Left by one that failed: the manifest, just read, names another.
@@ -71,14 +73,3 @@ export function adoptDelta({ directory, stem, temporary, before, manifest, unles
   }
   return { freedBytes: before.stored_bytes - manifest.stored_bytes };
 }
-
-function requireUnchanged({ directory, stem, before }: Pick<AdoptRequest, 'directory' | 'stem' | 'before'>): void {
-  const path = join(directory, before.file);
-  const claim = claimOf(readManifestFile(manifestPath(directory, stem)));
-  const isDescribed = (['database', 'file', 'stored_sha256'] as const).every((key) => claim?.[key] === before[key]);
-  const stat = lstatSync(path, { throwIfNoEntry: false });
-  if (isDescribed && stat?.isFile() === true && stat.size === before.stored_bytes && isOneOf(before.file, stem)) return;
-  throw new JobError('refused', `${path} has changed since it was listed: it stays as it is`);
-}
-
-const isOneOf = (name: string, stem: string): boolean => storedNames(stem).includes(name);

@@ -5,11 +5,12 @@
 import { lstatSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { JobError, toFileError } from '../errors.js';
+import { isAsListed } from './as-listed.js';
 import type { Backup } from './backups.js';
 import { readCatalog } from './catalog.js';
 import { sync } from './durable.js';
-import { baseOf, claimOf, readManifestFile } from './manifest-file.js';
-import { manifestPath, pinPath, storedNames } from './names.js';
+import { baseOf, claimOf } from './manifest-file.js';
+import { manifestPath, pinPath } from './names.js';
 
 /** What of a listed backup it takes to delete it. */
 export type Released = Pick<Backup, 'stem' | 'manifest'>;
@@ -25,20 +26,13 @@ export function prune({ directory, backups }: { directory: string; backups: read
   try {
     for (const { stem, manifest } of backups) {
       const stored = join(directory, manifest.file);
-      const stat = lstatSync(stored, { throwIfNoEntry: false });
-      const isThePlanned = stat?.isFile() === true && stat.size === manifest.stored_bytes;
-      const claim = claimOf(readManifestFile(manifestPath(directory, stem)));
-      const isDescribed = (['database', 'file', 'stored_sha256'] as const).every(
-        (key) => claim?.[key] === manifest[key],
-      );
-      const isItsName = storedNames(stem).includes(manifest.file);
-      if (!isThePlanned || !isDescribed || !isItsName) throw changed(directory, stem);
+      if (!isAsListed(directory, stem, manifest)) throw changed(directory, stem);
       if (lstatSync(pinPath(directory, stem), { throwIfNoEntry: false }) !== undefined) continue;
       refuseBuiltOn({ directory, database: manifest.database, stem });
       rmSync(stored);
       sync(directory);
       rmSync(manifestPath(directory, stem));
-      freedBytes += stat.size;
+      freedBytes += manifest.stored_bytes;
     }
     if (backups.length > 0) sync(directory);
     return { freedBytes };

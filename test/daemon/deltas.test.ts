@@ -269,12 +269,18 @@ test('what is laid on nobody vouches for is refused: the plain file stays, and t
 });
 
 describe('two forms of one backup', () => {
-  test('a plain file brought back from elsewhere takes the place of a delta that is worth nothing, and goes again beside a good one', async () => {
+  /** A history of deltas, and a copy of the backups from when all were plain files. */
+  async function withPlainElsewhere(): Promise<{ site: Installation; elsewhere: string }> {
     const { site } = await withHistory({ keep_as: 'full' });
     const elsewhere = site.workspace.path('elsewhere');
     fs.cpSync(site.backupDirectory, elsewhere, { recursive: true });
     setRetention(site, { ...keepAll, keep_as: 'delta' });
     expect((await site.run(['--run-now', 'prune-only'])).code).toBe(0);
+    return { site, elsewhere };
+  }
+
+  test('a plain file brought back from elsewhere takes the place of a delta that is worth nothing, and goes again beside a good one', async () => {
+    const { site, elsewhere } = await withPlainElsewhere();
     const [oldest, middle] = byMoment(site).map(({ stem }) => stem);
     const bring = (stem: string | undefined): void =>
       fs.copyFileSync(path.join(elsewhere, `${stem}.db`), path.join(site.backupDirectory, `${stem}.db`));
@@ -293,11 +299,7 @@ describe('two forms of one backup', () => {
   });
 
   test('a plain file brought in the place of a delta that is gone, or that stands on a damaged one, is the backup again', async () => {
-    const { site } = await withHistory({ keep_as: 'full' });
-    const elsewhere = site.workspace.path('elsewhere');
-    fs.cpSync(site.backupDirectory, elsewhere, { recursive: true });
-    setRetention(site, { ...keepAll, keep_as: 'delta' });
-    expect((await site.run(['--run-now', 'prune-only'])).code).toBe(0);
+    const { site, elsewhere } = await withPlainElsewhere();
     const [oldest, , third, newest] = byMoment(site).map(({ stem }) => stem);
     fs.rmSync(path.join(site.backupDirectory, `${oldest}.delta`));
     // As long as it was: the listing finds nothing.
