@@ -88,8 +88,9 @@ const besides: Readonly<Record<string, string>> = {
   'notify/trial -> log': 'what the log must not say, no message may',
   'log/log -> jobs': 'the type of a logger',
   'service/systemd -> jobs': 'the type of a logger',
+  'sqlite/live-header -> files': 'a read that does all of what was asked for',
+  'sqlite/operations/restore-cut-short -> files': 'it locks the file beside which a journal is written',
   'sqlite/operations/raw-copy -> files': 'removing what was begun, as whoever writes files does',
-  'sqlite/operations/rewrite-first-page -> files': 'whether anybody else has the file open, only the kernel knows',
   'sqlite/operations/vacuum -> files':
     'whether anybody would wait for the checkpoint afterwards, only the kernel knows',
   'sqlite/operations/match-page-size -> files': 'removing what was begun',

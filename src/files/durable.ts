@@ -1,6 +1,7 @@
 /** The small deeds that make a file durable: synced files, synced directories, names that never replace. */
-import { closeSync, existsSync, fsyncSync, linkSync, openSync, renameSync, rmSync, writeSync } from 'node:fs';
+import { closeSync, existsSync, fsyncSync, linkSync, openSync, renameSync, rmSync } from 'node:fs';
 import { errorCodeOf } from '../errors.js';
+import { writePiece } from './pieces.js';
 
 /** fsync of a file or a directory. A rename is durable only once its directory is. */
 export function sync(path: string): void {
@@ -16,8 +17,7 @@ export function sync(path: string): void {
 export function writeNew(path: string, content: string): void {
   const fd = openSync(path, 'wx', 0o600);
   try {
-    const bytes = Buffer.from(content);
-    for (let written = 0; written < bytes.length; ) written += writeSync(fd, bytes, written);
+    writePiece(fd, Buffer.from(content), 0);
     fsyncSync(fd);
   } catch (error) {
     removeBegun(path);

@@ -220,7 +220,7 @@ async function carryOut(work: Work): Promise<RestoredLive | 'moved' | 'no-lock'>
         break;
       }
       case 'rewrite-first-page':
-        log.warn({ path }, 'SQLite cannot open the file: its first page is written anew');
+        log.warn({ path }, 'SQLite cannot open the file: a connection that knew it before mends it first');
         // Right before it is restored into: from then on others can open it, too.
         work.firstPage = true;
         tried = { ...tried, monitor: 'writes', unreadable: false };

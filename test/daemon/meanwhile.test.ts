@@ -276,6 +276,7 @@ describe('restored, in one run over all of these:', { timeout: togetherMs + 30_0
     ['pages zeroed', 'delete', 'zeroed-delete', (file) => zeroPages(file, 20, 3)],
     ['a random kilobyte', 'delete', 'random-delete', randomKilobyte],
     ['truncated', 'wal', 'cut-wal', cut],
+    ['truncated', 'delete', 'cut-delete', cut],
     ['the magic gone', 'delete', 'magic-delete', overwriteHeader],
     ['the header gone', 'wal', 'header-wal', (file) => overwrite(file, 0, Buffer.alloc(100))],
     ['page 1 gone', 'wal', 'page-wal', (file) => overwrite(file, 0, Buffer.alloc(4096))],
@@ -424,7 +425,6 @@ describe('held, in one run over all of these:', { timeout: togetherMs + 30_000 }
       'delete',
       thenHashed((file) => truncate(file, 0)),
     ),
-    cut: whenEnded('delete', ({ database }) => truncate(database, 200_000)),
     'squeezed-wal': squeezed('wal'),
     'squeezed-delete': squeezed('delete'),
     'since-wal': whenEnded('wal', since),
@@ -440,14 +440,6 @@ describe('held, in one run over all of these:', { timeout: togetherMs + 30_000 }
     const scene = await sceneOf(context, name);
     expectHeld(scene, row);
     expect(sha256Of(scene.site.database)).toBe(hashes.get(name));
-  });
-
-  test('truncated in rollback-journal mode, while others have it open: who writes would be given the numbers of missing pages', async (context) => {
-    const scene = await sceneOf(context, 'cut');
-    expectHeld(scene, 'R13');
-    expect(scene.job.summary).toContain('while others have it open: stop what uses it, and restore again');
-    expect(fs.statSync(scene.site.database).size).toBe(200_000);
-    await expect(scene.application.ask('SELECT count(*) FROM logs')).rejects.toThrow('malformed');
   });
 
   test.for(['wal', 'delete'] as const)(

@@ -13,7 +13,7 @@
  *
  * A crash leaves the destination and its -wal, under temporary names: both are swept by the next run.
  */
-import { constants, readSync, statSync, writeSync } from 'node:fs';
+import { constants, statSync } from 'node:fs';
 import { type FileHandle, open } from 'node:fs/promises';
 import { endianness } from 'node:os';
 import { setImmediate } from 'node:timers/promises';
@@ -21,6 +21,7 @@ import { errorCodeOf, JobError, toFileError } from '../../errors.js';
 import { cloneInto } from '../../files/clone.js';
 import { removeBegun } from '../../files/durable.js';
 import { PacedSync } from '../../files/paced.js';
+import { readPiece, writePiece } from '../../files/pieces.js';
 import { kernelLocks } from '../kernel-locks.js';
 import type { Identity } from '../open.js';
 import { walGrowthError } from './pin.js';
@@ -124,11 +125,11 @@ async function trimClone(
 ): Promise<number> {
   const { size } = await target.stat();
   if (limit !== null && limit < size) await target.truncate(limit);
-  const header = read(target, Buffer.alloc(20), 0);
+  const header = readPiece(target.fd, Buffer.alloc(20), 0);
   requireJournal(path, header, journal);
   if (limit !== null && journal === 'wal') {
     sayRollback(header);
-    writeAll(target, header.subarray(18), 18);
+    writePiece(target.fd, header.subarray(18), 18);
   }
   return Math.min(size, limit ?? size);
 }
@@ -161,7 +162,7 @@ async function committedFrames(path: string): Promise<number> {
   const index = await openSource(`${path}-shm`);
   try {
     for (let look = 0; look < 100; look += 1) {
-      const header = read(index, Buffer.alloc(96), 0);
+      const header = readPiece(index.fd, Buffer.alloc(96), 0);
       if (header.length === 96 && header.subarray(0, 48).equals(header.subarray(48)))
         return endianness() === 'LE' ? header.readUInt32LE(16) : header.readUInt32BE(16);
     }
@@ -191,10 +192,10 @@ async function copyWhole(
   let offset = 0;
   for (;;) {
     const wanted = Math.min(pieceBytes, (limit ?? Number.POSITIVE_INFINITY) - offset);
-    const piece = read(source, buffer.subarray(0, wanted), offset);
+    const piece = readPiece(source.fd, buffer.subarray(0, wanted), offset);
     if (piece.length === 0) break;
     each(piece, offset);
-    writeAll(target, piece, offset);
+    writePiece(target.fd, piece, offset);
     offset += piece.length;
     if (paced) await pace.wrote(piece.length);
     // What this process is told meanwhile is heard.
@@ -205,22 +206,6 @@ async function copyWhole(
 }
 
 const breathBytes = 32 * pieceBytes;
-
-/** A full piece, or all there is up to the end. */
-function read(source: FileHandle, buffer: Buffer, offset: number): Buffer {
-  let filled = 0;
-  while (filled < buffer.length) {
-    const bytesRead = readSync(source.fd, buffer, filled, buffer.length - filled, offset + filled);
-    if (bytesRead === 0) break;
-    filled += bytesRead;
-  }
-  return buffer.subarray(0, filled);
-}
-
-function writeAll(target: FileHandle, piece: Buffer, offset: number): void {
-  for (let written = 0; written < piece.length; )
-    written += writeSync(target.fd, piece, written, piece.length - written, offset + written);
-}
 
 /** Never in place of another. */
 function newFile(path: string): Promise<FileHandle> {

@@ -6,14 +6,17 @@
  * Killed at any moment (48 tried), or when the disk fills up, SQLite leaves the database exactly as it was or exactly as restored.
  * https://www.sqlite.org/backup.html
  */
-import { closeSync, existsSync, fchownSync, openSync, readdirSync, readSync, rmSync, statSync } from 'node:fs';
+import { closeSync, existsSync, fchownSync, openSync, rmSync, statSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { errorCodeOf, JobError, toFileError, toJobError } from '../../errors.js';
 import { formatDuration } from '../../units.js';
+import { readLiveHeader, requireSameFile } from '../live-header.js';
 import { readMonitor } from '../monitor.js';
 import { type Connection, type Identity, openCopy, openForReading, openForWriting } from '../open.js';
+import { patiently } from '../patiently.js';
 import { toDatabaseError } from '../result-codes.js';
 import { countRows, numberPragma, schemaSha256, tableNames } from '../schema.js';
+import { lockCutShort, restoreCutShort } from './restore-cut-short.js';
 import { rewriteFirstPage } from './rewrite-first-page.js';
 import { readSchemaVersion, schemaVersion } from './schema-version.js';
 
@@ -109,7 +112,16 @@ async function writePages(
   const version = schemaVersion({ path, identity: request.identity });
   // Last of all: from then on others can open it, too.
   if (unless?.firstPage === true) {
+    const asked = performance.now();
     const file = { path, ...request.identity, dataVersion: unless.dataVersion };
+    const live = await patiently(request.patienceMs, () => lockCutShort(file));
+    if (live === 'moved') throw new Moved();
+    if (live !== 'another-case') {
+      const locked = performance.now();
+      const content = { path: request.source, connection: source };
+      await restoreCutShort({ path, content, live, patienceMs: request.patienceMs }, progress);
+      return { lockedMs: Math.round(performance.now() - locked), waitedMs: Math.round(locked - asked) };
+    }
     if ((await patiently(request.patienceMs, () => rewriteFirstPage(file))) === 'moved') throw new Moved();
   }
   const before = unless === null ? null : await patiently(request.patienceMs, () => readUnmoved(request, unless));
@@ -123,7 +135,7 @@ async function writePages(
           // The first call comes with the write lock held and nothing copied. What is thrown here rolls back.
           if (locked === undefined) {
             locked = performance.now();
-            assertStill(path, request.identity);
+            requireSameFile(path, request.identity);
             if (before !== null) assertUnmoved(request, before);
           }
           progress(totalPages - remainingPages, totalPages);
@@ -144,20 +156,6 @@ async function writePages(
       );
     }
     await new Promise((resolve) => setTimeout(resolve, pauseMs));
-  }
-}
-
-/** As long as others hold the lock. */
-async function patiently<Answer>(patienceMs: number, look: () => Answer): Promise<Answer> {
-  const until = performance.now() + patienceMs;
-  for (;;) {
-    try {
-      return look();
-    } catch (error) {
-      const isBusy = toJobError(error).code === 'busy' || errorCodeOf(error)?.startsWith('SQLITE_BUSY') === true;
-      if (!isBusy || performance.now() >= until) throw error;
-    }
-    await new Promise((resolve) => setTimeout(resolve, longestPauseMs));
   }
 }
 
@@ -264,15 +262,6 @@ function removeEmpty(path: string, { device, inode }: Identity): void {
   if (stat?.size === 0 && stat.ino === inode && stat.dev === device) rmSync(path, { force: true });
 }
 
-function assertStill(path: string, expected: Identity): void {
-  const stat = statSync(path, { throwIfNoEntry: false });
-  if (stat?.ino === expected.inode && stat.dev === expected.device && descriptorOf(expected) !== undefined) return;
-  throw new JobError(
-    'identity-changed',
-    `${path} was replaced by another file while it was being restored: nothing was done to either`,
-  );
-}
-
 /** What moves with every commit of others, read before the lock is taken. */
 interface Unmoved {
   readonly dataVersion: number;
@@ -309,20 +298,8 @@ function monitored(): number {
   }
 }
 
-/** Through a descriptor that SQLite has open in this process: to open and close one of our own would drop SQLite's locks. */
 function readChangeCounter(path: string): number {
-  const { dev, ino } = statSync(path);
-  const fd = descriptorOf({ device: dev, inode: ino });
-  if (fd === undefined) throw new Moved('this process has no connection to it: nothing can be proven');
-  const counter = Buffer.alloc(4);
-  readSync(fd, counter, 0, 4, 24);
-  return counter.readUInt32BE();
-}
-
-function descriptorOf({ device, inode }: Identity): number | undefined {
-  const fd = readdirSync('/proc/self/fd').find((name) => {
-    const stat = statSync(`/proc/self/fd/${name}`, { throwIfNoEntry: false });
-    return stat?.ino === inode && stat.dev === device;
-  });
-  return fd === undefined ? undefined : Number(fd);
+  const header = readLiveHeader(path);
+  if (header === undefined) throw new Moved('its header cannot be read by this process: nothing can be proven');
+  return header.changeCounter;
 }

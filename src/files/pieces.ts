@@ -1,0 +1,18 @@
+/** Reads and writes that do all of what was asked for: the calls of the kernel may do less, and say how much. They wait for it. */
+import { readSync, writeSync } from 'node:fs';
+
+/** Fills the buffer from `offset` on. @returns as much of it as there was up to the file's end */
+export function readPiece(fd: number, buffer: Buffer, offset: number): Buffer {
+  let filled = 0;
+  while (filled < buffer.length) {
+    const bytesRead = readSync(fd, buffer, filled, buffer.length - filled, offset + filled);
+    if (bytesRead === 0) break;
+    filled += bytesRead;
+  }
+  return buffer.subarray(0, filled);
+}
+
+export function writePiece(fd: number, piece: Buffer, offset: number): void {
+  for (let written = 0; written < piece.length; )
+    written += writeSync(fd, piece, written, piece.length - written, offset + written);
+}

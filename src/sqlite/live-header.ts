@@ -1,0 +1,52 @@
+/**
+ * A live database's header, as it is in the file, by a process that has a connection to it: through the descriptor that SQLite has open. To
+ * open one and close it would drop SQLite's locks. https://www.sqlite.org/howtocorrupt.html#posix_close_bug
+ */
+import { readdirSync, statSync } from 'node:fs';
+import { JobError } from '../errors.js';
+import { readPiece } from '../files/pieces.js';
+import type { Identity } from './open.js';
+
+export interface LiveHeader {
+  /** 1: a rollback journal; 2: a write-ahead log. */
+  readonly version: number;
+  /** Moves with every transaction in rollback-journal mode. */
+  readonly changeCounter: number;
+  readonly schemaVersion: number;
+  readonly pageSize: number;
+}
+
+/** Undefined when this process has no connection to it; or it is too short to have a header. */
+export function readLiveHeader(path: string): LiveHeader | undefined {
+  const { dev, ino } = statSync(path);
+  const fd = descriptorOf({ device: dev, inode: ino });
+  if (fd === undefined) return undefined;
+  const header = readPiece(fd, Buffer.alloc(100), 0);
+  if (header.length < 100) return undefined;
+  const pageSize = header.readUInt16BE(16);
+  return {
+    version: header.readUInt8(18),
+    changeCounter: header.readUInt32BE(24),
+    schemaVersion: header.readUInt32BE(40),
+    pageSize: pageSize === 1 ? 65_536 : pageSize,
+  };
+}
+
+/** With its lock held: that it is the file at the path, and the one meant. @throws JobError `identity-changed` */
+export function requireSameFile(path: string, expected: Identity): void {
+  const stat = statSync(path, { throwIfNoEntry: false });
+  if (stat?.ino === expected.inode && stat.dev === expected.device && descriptorOf(expected) !== undefined) return;
+  throw new JobError(
+    'identity-changed',
+    `${path} was replaced by another file while it was being restored: nothing was done to either`,
+  );
+}
+
+/** What SQLite has open of a file in this process. */
+function descriptorOf({ device, inode }: Identity): number | undefined {
+  const fd = readdirSync('/proc/self/fd').find((name) => {
+    const stat = statSync(`/proc/self/fd/${name}`, { throwIfNoEntry: false });
+    return stat?.ino === inode && stat.dev === device;
+  });
+  return fd === undefined ? undefined : Number(fd);
+}
