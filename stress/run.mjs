@@ -1,7 +1,7 @@
 /**
  * Proofs that take longer than a test may: `npm run stress -- all|PROOF… [--seconds 60] [--trials N] [--seed 1] [--directory DIR] [--keep]`. The proofs
  * named share the seconds, preparations aside (0: each goes on until it has gone through everything it can; those that are random go on
- * until they are stopped; `snapshot` until it has made N copies), and print what they covered. A broken promise ends with 1, names the point, and leaves everything as it was
+ * until they are stopped; `snapshot` makes N copies, or 200 and more as the seconds allow), and print what they covered. A broken promise ends with 1, names the point, and leaves everything as it was
  * found. The same seed makes the same choices.
  */
 import fs from 'node:fs';
@@ -25,7 +25,7 @@ import { proveSnapshot } from './snapshot.mjs';
  * @typedef {object} Options
  * @property {string} directory empty; removed at the end
  * @property {() => boolean} timeIsUp
- * @property {number} trials how many copies; 0: as many as the time allows
+ * @property {number} trials how many copies; 0: as the time allows
  * @property {() => number} random from 0 to 1, by the seed
  * @property {(what: string) => void} say progress
  */

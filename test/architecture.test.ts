@@ -90,6 +90,8 @@ const besides: Readonly<Record<string, string>> = {
   'service/systemd -> jobs': 'the type of a logger',
   'sqlite/live-header -> files': 'a read that does all of what was asked for',
   'sqlite/operations/restore-cut-short -> files': 'it locks the file beside which a journal is written',
+  'sqlite/file-copy -> files': 'large files are copied at the pace of the disk',
+  'sqlite/operations/copy-ahead -> files': 'removing what was begun, as whoever writes files does',
   'sqlite/operations/raw-copy -> files': 'removing what was begun, as whoever writes files does',
   'sqlite/operations/vacuum -> files':
     'whether anybody would wait for the checkpoint afterwards, only the kernel knows',

@@ -36,6 +36,7 @@ export interface Session {
  */
 export const longOperations: ReadonlySet<OperationName> = new Set<OperationName>([
   'snapshot',
+  'copyAhead',
   'rawCopy',
   'makeWhole',
   'prove',

@@ -14,7 +14,10 @@ export const operations = {
   freeBytes: async () => (await import('../files/disk-space.js')).freeBytes,
   holders: async () => (await import('../files/holders.js')).holdersOf,
   pin: async () => (await import('../sqlite/operations/pin.js')).pin,
-  readyToCopy: async () => (await import('../sqlite/operations/raw-copy.js')).readyToCopy,
+  // What is loaded before a database is pinned, nobody waits for.
+  copyAhead: async () =>
+    (await Promise.all([import('../sqlite/operations/copy-ahead.js'), import('../sqlite/operations/raw-copy.js')]))[0]
+      .copyAhead,
   rawCopy: async () => (await import('../sqlite/operations/raw-copy.js')).rawCopy,
   unpin: async () => (await import('../sqlite/operations/pin.js')).unpin,
   makeWhole: async () => (await import('../sqlite/operations/make-whole.js')).makeWhole,
@@ -79,6 +82,7 @@ export type OperationName = keyof typeof operations;
  */
 export const rawOperations: ReadonlySet<OperationName> = new Set([
   'probe',
+  'copyAhead',
   'rawCopy',
   'digest',
   'compress',

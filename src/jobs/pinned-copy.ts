@@ -30,8 +30,9 @@ export async function pinnedCopy(
   // A process of its own: one that has any connection to the database must not copy it.
   const copier = context.secondOpinion();
   try {
-    // It is there before anybody has to wait for what it does.
-    await copier.call('readyToCopy', undefined);
+    // What can be done before anybody has to wait for it.
+    const file = { path: located.path, identity: located, destination };
+    const ahead = await copier.call('copyAhead', file, { progress: context.progress });
     const pinned = await session.call('pin', { path: located.path, identity: located, maxWalGrowthBytes });
     const { facts, hold } = pinned;
     let raw: RawCopy | undefined;
@@ -39,14 +40,7 @@ export async function pinnedCopy(
     let refused: string | undefined;
     try {
       refused = hold.kind === 'none' ? hold.why : await lackOfSpace(context, located, pinned, destination);
-      if (refused === undefined)
-        raw = await copyFiles(context, copier, {
-          path: located.path,
-          pinned,
-          identity: located,
-          destination,
-          maxWalGrowthBytes,
-        });
+      if (refused === undefined) raw = await copyFiles(context, copier, { ...file, ahead, pinned, maxWalGrowthBytes });
     } finally {
       // Its failure is of interest only where a copy would be believed.
       unpinned = await session.call('unpin', undefined).catch((error: unknown) => {
@@ -54,7 +48,10 @@ export async function pinnedCopy(
         return undefined;
       });
     }
-    if (refused !== undefined) return { refused };
+    if (refused !== undefined) {
+      if (ahead) await copier.call('discard', { paths: [destination] });
+      return { refused };
+    }
     if (hold.kind === 'none' || raw === undefined || unpinned === undefined)
       throw new JobError('internal', 'a copy that failed went on');
     const whole =
@@ -101,6 +98,7 @@ async function copyFiles(
     readonly pinned: Pinned;
     readonly identity: Identity;
     readonly destination: string;
+    readonly ahead: boolean;
     readonly maxWalGrowthBytes: number;
   },
 ): Promise<RawCopy> {
@@ -156,7 +154,7 @@ function reasonOf(hold: Exclude<Hold, { kind: 'none' }>, shared: boolean): strin
 }
 
 function whyWhole(hold: Exclude<Hold, { kind: 'none' }>): string {
-  if (hold.kind === 'shared') return 'the file was locked against writers while it was copied';
+  if (hold.kind === 'shared') return 'the file was locked against writers while its copy was completed';
   return hold.slot === 0
     ? 'the whole log was in the file, which nobody could change while it was copied'
     : 'the file was copied, and then the log, which nobody could begin anew meanwhile';

@@ -44,25 +44,70 @@ test('what is in the log alone is in the copy, which is one file without compani
   expect(snapshot).toMatchObject({ pageCount: fs.statSync(ws.path('copy.db')).size / 4096 });
 });
 
-test('in rollback-journal mode commits wait until the file is copied, and go on then', async () => {
+test('in rollback-journal mode commits go on until the file is pinned, then wait, and are in the copy as far as they were made', async () => {
   const refused: unknown[] = [];
   const { ws, live, copyTo } = hands('delete', { onProgress: () => commit() });
   const writer = new Database(live, { timeout: 0 });
   onTestFinished(() => void writer.close());
+  writer.exec('CREATE TABLE commits (n INTEGER PRIMARY KEY)');
+  let commits = 0;
   const commit = (): void => {
     try {
-      writer.exec('DELETE FROM t');
+      writer.exec('INSERT INTO commits DEFAULT VALUES');
+      commits += 1;
     } catch (error) {
       refused.push((error as { code?: unknown }).code);
     }
   };
   expect(await copyTo('copy.db')).toMatchObject({
-    methodReason: 'the file was locked against writers while it was copied',
+    methodReason: 'the file was locked against writers while its copy was completed',
   });
   expect(refused).toContain('SQLITE_BUSY');
+  expect(commits).toBeGreaterThan(0);
+  expect(ask(ws.path('copy.db'), 'SELECT count(*) FROM commits')).toEqual([commits]);
+  expect(ask(ws.path('copy.db'), 'PRAGMA integrity_check')).toEqual(['ok']);
+  const inCopy = commits;
   commit();
-  expect(ask(live, 'SELECT count(*) FROM t')).toEqual([0]);
-  expect(ask(ws.path('copy.db'), 'SELECT count(*) FROM t')).toEqual([2000]);
+  expect(ask(live, 'SELECT count(*) FROM commits')).toEqual([inCopy + 1]);
+});
+
+test.for([
+  ['changed everywhere', "UPDATE t SET text = 'changed' || n"],
+  ['grown', 'INSERT INTO t SELECT n + 10000, text FROM t'],
+  ['shrunk', 'DELETE FROM t WHERE n > 100; VACUUM'],
+  ['not touched', 'SELECT 1'],
+] as const)(
+  'what was copied ahead of the pin is the database as pinned, when it was %s meanwhile',
+  async ([, sql], context) => {
+    const { ws, live, session, beside } = hands('delete');
+    const destination = ws.path('copy.db');
+    const file = { path: live, identity: identityOf(live), destination };
+    if (!(await beside.call('copyAhead', file))) context.skip('here the copy would share its extents');
+    application(live, sql);
+    const { facts } = await session.call('pin', { path: live, identity: file.identity, maxWalGrowthBytes: 1e9 });
+    const sizeBytes = facts.pageCount * facts.pageSize;
+    const request = { ...file, sizeBytes, journal: 'rollback' as const, maxWalGrowthBytes: 1e9, ahead: true };
+    expect(await beside.call('rawCopy', request)).toMatchObject({ sizeBytes, frames: null });
+    await session.call('unpin', undefined);
+    expect(fs.readFileSync(destination).equals(fs.readFileSync(live))).toBe(true);
+    expect(fs.statSync(destination).mode & 0o777).toBe(0o600);
+  },
+);
+
+test('in WAL mode nothing is copied ahead; and what was is not taken for a copy of a database that went over to it', async () => {
+  const wal = hands('wal');
+  const of = (live: string, destination: string) => ({ path: live, identity: identityOf(live), destination });
+  expect(await wal.beside.call('copyAhead', of(wal.live, wal.ws.path('copy.db')))).toBe(false);
+  expect(fs.existsSync(wal.ws.path('copy.db'))).toBe(false);
+  const { live, beside, ws } = hands('delete');
+  const destination = ws.path('copy.db');
+  await beside.call('copyAhead', of(live, destination));
+  application(live, 'PRAGMA journal_mode = WAL');
+  const request = { ...rawRequest(live, destination), ahead: true };
+  await expect(beside.call('rawCopy', request)).rejects.toMatchObject({ code: 'busy' });
+  await expect(beside.call('rawCopy', { ...request, journal: 'rollback' as const })).rejects.toMatchObject({
+    code: 'busy',
+  });
 });
 
 test('a schema changed while the files are copied is no sign of damage', async () => {

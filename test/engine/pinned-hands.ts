@@ -76,5 +76,6 @@ export function rawRequest(live: string, destination: string) {
     sizeBytes,
     journal: 'wal' as const,
     maxWalGrowthBytes: 1e9,
+    ahead: false,
   };
 }

@@ -166,7 +166,7 @@ describe.each(['xfs', 'btrfs'] as const)('on %s', (kind) => {
         const { live, copyTo } = hands('delete', { directory });
         const copy = path.join(other, 'copy.db');
         expect(await copyTo(copy)).toMatchObject({
-          methodReason: 'the file was locked against writers while it was copied',
+          methodReason: 'the file was locked against writers while its copy was completed',
           sharesExtents: false,
         });
         expect(fs.readFileSync(copy).equals(fs.readFileSync(live))).toBe(true);

@@ -1,7 +1,5 @@
 /**
- * Copies the files of a database that another process has pinned (pin.ts): the half that never has a connection to it. Closing a
- * descriptor drops all locks that a process has on the file, also SQLite's; so a process that has any is refused here.
- * https://www.sqlite.org/howtocorrupt.html#posix_close_bug
+ * Copies the files of a database that another process has pinned (pin.ts): the half that never has a connection to it (file-copy.ts).
  *
  * The copy is not hashed on the way: without a processor's own instructions for it SHA-256 takes three times as long as the copy (0.8 s to
  * 0.25 s for 300 MB), and writers in rollback-journal mode, or a log that grows, would wait for it. It is hashed beside its proof.
@@ -13,16 +11,23 @@
  *
  * A crash leaves the destination and its -wal, under temporary names: both are swept by the next run.
  */
-import { constants, statSync } from 'node:fs';
-import { type FileHandle, open } from 'node:fs/promises';
+import { statSync } from 'node:fs';
+import type { FileHandle } from 'node:fs/promises';
 import { endianness } from 'node:os';
-import { setImmediate } from 'node:timers/promises';
 import { errorCodeOf, JobError, toFileError } from '../../errors.js';
 import { cloneInto } from '../../files/clone.js';
 import { removeBegun } from '../../files/durable.js';
-import { PacedSync } from '../../files/paced.js';
 import { readPiece, writePiece } from '../../files/pieces.js';
-import { kernelLocks } from '../kernel-locks.js';
+import {
+  copyPieces,
+  journalIn,
+  makeEqual,
+  newCopy,
+  openBegun,
+  openLive,
+  openSource,
+  refuseLocked,
+} from '../file-copy.js';
 import type { Identity } from '../open.js';
 import { walGrowthError } from './pin.js';
 
@@ -36,6 +41,8 @@ export interface RawCopyRequest {
   /** Of the database as pinned. Without its log the copy is a database of its own, in rollback-journal mode. */
   readonly journal: 'rollback' | 'wal';
   readonly maxWalGrowthBytes: number;
+  /** There is a file at the destination, begun by copy-ahead.ts: what of it is not as in the database is mended. */
+  readonly ahead: boolean;
 }
 
 export interface RawCopy {
@@ -47,21 +54,14 @@ export interface RawCopy {
   readonly walGrowthBytes: number;
 }
 
-/** Measured for 300 MB on ext4, Linux 6.18: 0.22 s; with 1 MiB 0.19 to 0.65 s, with 4 MiB 0.75 s: the kernel then looks for huge pages. */
-const pieceBytes = 256 * 1024;
-
-/** Called before the database is pinned: what is loaded by then, nobody waits for. */
-export function readyToCopy(): void {
-  // Loaded.
-}
-
 /** @throws JobError `identity-changed`, `wal-growth`, `busy`, `full`, `io`, `permission`, … */
 export async function rawCopy(
   request: RawCopyRequest,
   progress: (done: number, total: number) => void,
 ): Promise<RawCopy> {
-  const { path, identity, destination, sizeBytes: wanted, maxWalGrowthBytes } = request;
+  const { path, identity, destination, sizeBytes: wanted, maxWalGrowthBytes, journal, ahead } = request;
   refuseLocked(path, identity);
+  if (ahead && journal === 'wal') throw otherJournal(path);
   const walBefore = sizeOf(`${path}-wal`);
   const walGrowth = (): number => {
     const growth = Math.max(0, sizeOf(`${path}-wal`) - walBefore);
@@ -69,15 +69,14 @@ export async function rawCopy(
     return growth;
   };
   try {
-    const source = await openSource(path);
+    const source = await openLive(path, identity);
     try {
-      const stat = await source.stat();
-      if (stat.ino !== identity.inode || stat.dev !== identity.device)
-        throw new JobError('identity-changed', `${path} was replaced by another file: nothing was copied`);
-      const copied = await copyDatabase(source, request, (done) => {
+      const { size } = await source.stat();
+      const each = (done: number): void => {
         walGrowth();
-        progress(done, Math.max(wanted ?? stat.size, done));
-      });
+        progress(done, Math.max(wanted ?? size, done));
+      };
+      const copied = ahead ? await finishCopy(source, request, each) : await copyDatabase(source, request, each);
       const frames = wanted === null ? await copyLog(path, destination, walGrowth) : null;
       return { ...copied, frames, walGrowthBytes: walGrowth() };
     } finally {
@@ -94,7 +93,7 @@ async function copyDatabase(
   { path, destination, sizeBytes: limit, journal }: RawCopyRequest,
   each: (done: number) => void,
 ): Promise<Pick<RawCopy, 'sizeBytes' | 'shared'>> {
-  const target = await newFile(destination);
+  const target = await newCopy(destination);
   try {
     const shared = await cloneInto(source, target, destination);
     if (shared) {
@@ -102,12 +101,30 @@ async function copyDatabase(
       each(sizeBytes);
       return { sizeBytes, shared };
     }
-    const sizeBytes = await copyWhole(source, target, { limit, paced: journal === 'wal' }, (piece, offset) => {
+    const sizeBytes = await copyPieces(source, target, limit, (piece, offset) => {
       if (offset === 0) requireJournal(path, piece, journal);
       if (offset === 0 && limit !== null) sayRollback(piece);
       each(offset + piece.length);
     });
     return { sizeBytes, shared };
+  } finally {
+    await target.close();
+  }
+}
+
+/** What was copied ahead of the pin (copy-ahead.ts) becomes what is pinned. */
+async function finishCopy(
+  source: FileHandle,
+  { path, destination, sizeBytes: limit, journal }: RawCopyRequest,
+  each: (done: number) => void,
+): Promise<Pick<RawCopy, 'sizeBytes' | 'shared'>> {
+  const target = await openBegun(destination);
+  try {
+    const sizeBytes = await makeEqual(source, target, limit, (piece, offset) => {
+      if (offset === 0) requireJournal(path, piece, journal);
+      each(offset + piece.length);
+    });
+    return { sizeBytes, shared: false };
   } finally {
     await target.close();
   }
@@ -145,9 +162,9 @@ async function copyLog(path: string, destination: string, walGrowth: () => numbe
   const log = await openSource(`${path}-wal`);
   try {
     const { size } = await log.stat();
-    const target = await newFile(`${destination}-wal`);
+    const target = await newCopy(`${destination}-wal`);
     try {
-      await copyWhole(log, target, { limit: size, paced: true }, () => void walGrowth());
+      await copyPieces(log, target, size, () => void walGrowth());
     } finally {
       await target.close();
     }
@@ -172,51 +189,6 @@ async function committedFrames(path: string): Promise<number> {
   throw new JobError('busy', `the index of the log of ${path} is never at rest`);
 }
 
-/**
- * Piece by piece through one buffer, which `each` looks at and may still change. By calls that wait: asked for by promises, the same took
- * 0.62 to 0.70 s and 0.8 s of processor time for 1 GB where this takes 0.38 to 0.44 s of both (`cp`: 0.37 to 0.59 s), and writers in
- * rollback-journal mode wait for it.
- *
- * @param limit no more than this; null: up to the end
- * @param paced at the pace of the disk. In rollback-journal mode nobody can commit until the copy has been made, and memory is faster
- * @returns how many bytes there were
- */
-async function copyWhole(
-  source: FileHandle,
-  target: FileHandle,
-  { limit, paced }: { limit: number | null; paced: boolean },
-  each: (piece: Buffer, offset: number) => void,
-): Promise<number> {
-  const buffer = Buffer.allocUnsafeSlow(pieceBytes);
-  const pace = new PacedSync(target);
-  let offset = 0;
-  for (;;) {
-    const wanted = Math.min(pieceBytes, (limit ?? Number.POSITIVE_INFINITY) - offset);
-    const piece = readPiece(source.fd, buffer.subarray(0, wanted), offset);
-    if (piece.length === 0) break;
-    each(piece, offset);
-    writePiece(target.fd, piece, offset);
-    offset += piece.length;
-    if (paced) await pace.wrote(piece.length);
-    // What this process is told meanwhile is heard.
-    if (offset % breathBytes === 0) await setImmediate();
-  }
-  await pace.settled();
-  return offset;
-}
-
-const breathBytes = 32 * pieceBytes;
-
-/** Never in place of another. */
-function newFile(path: string): Promise<FileHandle> {
-  return open(path, 'wx+', 0o600);
-}
-
-/** O_NONBLOCK: should a FIFO stand there by now, the open does not hang. */
-function openSource(path: string): Promise<FileHandle> {
-  return open(path, constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK);
-}
-
 /** The header's two bytes on the journal: https://www.sqlite.org/fileformat2.html#file_format_version_numbers */
 function sayRollback(firstPiece: Buffer): void {
   firstPiece.fill(1, 18, 20);
@@ -224,16 +196,11 @@ function sayRollback(firstPiece: Buffer): void {
 
 /** What was pinned decides what is copied: it must be what the file says. */
 function requireJournal(path: string, firstPiece: Buffer, journal: 'rollback' | 'wal'): void {
-  const version = journal === 'wal' ? 2 : 1;
-  if (firstPiece[18] === version && firstPiece[19] === version) return;
-  throw new JobError('busy', `the journal mode of ${path} was changed while it was pinned`);
+  if (journalIn(firstPiece) !== journal) throw otherJournal(path);
 }
 
-function refuseLocked(path: string, { inode }: Identity): void {
-  const inodes = [inode, statSync(`${path}-shm`, { throwIfNoEntry: false })?.ino];
-  const own = kernelLocks()?.some((lock) => lock.pid === process.pid && inodes.includes(lock.inode));
-  if (own === true) throw new JobError('internal', `this process has SQLite's locks on ${path}: it must not copy it`);
-}
+const otherJournal = (path: string): JobError =>
+  new JobError('busy', `the journal mode of ${path} was changed while it was pinned`);
 
 function sizeOf(path: string): number {
   return statSync(path, { throwIfNoEntry: false })?.size ?? 0;

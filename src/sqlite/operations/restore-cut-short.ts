@@ -27,8 +27,8 @@ import { readSchemaVersion } from './schema-version.js';
 const marginBytes = 16 * 1024 * 1024;
 
 /**
- * @returns the header of the file, which is locked now; `moved` when others have committed since the monitor read that version, `another-case` when the file is not cut short, or not in
- *   rollback-journal mode: then it is not locked
+ * @returns the header of the file, which is locked now. Not locked: `moved` when others have committed since the monitor read that version;
+ *   `another-case` when the file is not cut short, or not in rollback-journal mode
  * @throws SQLite's errors; busy while others have it
  */
 export function lockCutShort(

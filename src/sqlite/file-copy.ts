@@ -1,0 +1,118 @@
+/**
+ * The files of a live database, read by a process that never has a connection to it. Closing a descriptor drops all locks that a process has
+ * on the file, also SQLite's; so a process that has any is refused here. https://www.sqlite.org/howtocorrupt.html#posix_close_bug
+ *
+ * By calls that wait: asked for by promises, the same took 0.62 to 0.70 s and 0.8 s of processor time for 1 GB where this takes 0.38 to 0.44 s
+ * of both (`cp`: 0.37 to 0.59 s).
+ */
+import { constants, statSync } from 'node:fs';
+import { type FileHandle, open } from 'node:fs/promises';
+import { setImmediate } from 'node:timers/promises';
+import { JobError } from '../errors.js';
+import { PacedSync } from '../files/paced.js';
+import { readPiece, writePiece } from '../files/pieces.js';
+import { kernelLocks } from './kernel-locks.js';
+import type { Identity } from './open.js';
+
+/** Measured for 300 MB on ext4, Linux 6.18: 0.22 s; with 1 MiB 0.19 to 0.65 s, with 4 MiB 0.75 s: the kernel then looks for huge pages. */
+const pieceBytes = 256 * 1024;
+/** What this process is told meanwhile is heard after so much. */
+const breathBytes = 32 * pieceBytes;
+
+/** @throws JobError `internal` */
+export function refuseLocked(path: string, { inode }: Identity): void {
+  const inodes = [inode, statSync(`${path}-shm`, { throwIfNoEntry: false })?.ino];
+  const own = kernelLocks()?.some((lock) => lock.pid === process.pid && inodes.includes(lock.inode));
+  if (own === true) throw new JobError('internal', `this process has SQLite's locks on ${path}: it must not copy it`);
+}
+
+/** @throws JobError `identity-changed` */
+export async function openLive(path: string, { device, inode }: Identity): Promise<FileHandle> {
+  const source = await openSource(path);
+  const stat = await source.stat();
+  if (stat.ino === inode && stat.dev === device) return source;
+  await source.close();
+  throw new JobError('identity-changed', `${path} was replaced by another file: nothing was copied`);
+}
+
+/** O_NONBLOCK: should a FIFO stand there by now, the open does not hang. */
+export function openSource(path: string): Promise<FileHandle> {
+  return open(path, constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK);
+}
+
+/** Never in place of another. */
+export function newCopy(path: string): Promise<FileHandle> {
+  return open(path, 'wx+', 0o600);
+}
+
+/** One that `newCopy` has made. */
+export function openBegun(path: string): Promise<FileHandle> {
+  return open(path, constants.O_RDWR | constants.O_NOFOLLOW);
+}
+
+/** The header's two bytes on the journal: https://www.sqlite.org/fileformat2.html#file_format_version_numbers */
+export function journalIn(header: Buffer): 'rollback' | 'wal' | undefined {
+  if (header[18] !== header[19]) return undefined;
+  return header[18] === 1 ? 'rollback' : header[18] === 2 ? 'wal' : undefined;
+}
+
+/**
+ * Piece by piece through one buffer, which `each` looks at and may still change, and at the pace of the disk.
+ *
+ * @param limit no more than this; null: up to the end
+ * @returns how many bytes there were
+ */
+export async function copyPieces(
+  source: FileHandle,
+  target: FileHandle,
+  limit: number | null,
+  each: (piece: Buffer, offset: number) => void,
+): Promise<number> {
+  const pace = new PacedSync(target);
+  const copied = await eachPiece(source, limit, async (piece, offset) => {
+    each(piece, offset);
+    writePiece(target.fd, piece, offset);
+    await pace.wrote(piece.length);
+  });
+  await pace.settled();
+  return copied;
+}
+
+/**
+ * Makes an earlier copy what the file is now. Where little has changed that is two files read and next to nothing written: for 1 GB in memory
+ * 0.5 s on a busy machine, where writing it took 0.8 to 0.9 s on a quiet one; and nothing is left to be synced that others would wait behind.
+ *
+ * @returns how many bytes there are
+ */
+export async function makeEqual(
+  source: FileHandle,
+  target: FileHandle,
+  limit: number | null,
+  each: (piece: Buffer, offset: number) => void,
+): Promise<number> {
+  const buffer = Buffer.allocUnsafeSlow(pieceBytes);
+  const bytes = await eachPiece(source, limit, (piece, offset) => {
+    each(piece, offset);
+    const copied = readPiece(target.fd, buffer.subarray(0, piece.length), offset);
+    if (!piece.equals(copied)) writePiece(target.fd, piece, offset);
+  });
+  if ((await target.stat()).size !== bytes) await target.truncate(bytes);
+  return bytes;
+}
+
+async function eachPiece(
+  source: FileHandle,
+  limit: number | null,
+  each: (piece: Buffer, offset: number) => Promise<void> | void,
+): Promise<number> {
+  const buffer = Buffer.allocUnsafeSlow(pieceBytes);
+  let offset = 0;
+  for (;;) {
+    const wanted = Math.min(pieceBytes, (limit ?? Number.POSITIVE_INFINITY) - offset);
+    const piece = readPiece(source.fd, buffer.subarray(0, wanted), offset);
+    if (piece.length === 0) return offset;
+    await each(piece, offset);
+    offset += piece.length;
+    if (offset % breathBytes === 0) await setImmediate();
+  }
+}
