@@ -2,16 +2,18 @@
  * A rollback journal that holds a whole database. SQLite takes it for that of a transaction that was cut off: whoever opens the file beside
  * it next puts all its pages back, at its length, before anything else is read. https://www.sqlite.org/fileformat2.html#the_rollback_journal
  *
- * It is written beside a live database while a connection of this process has the exclusive lock. A journal whose first byte is zero is none,
- * so its header comes last, when all else is on the disk: killed or failing before that, the database is as it was, and what lies beside it
- * is what applications with `journal_mode=PERSIST` leave, too. Killed after it, whoever comes next finishes it.
+ * It is written beside a live database while a connection of this process has the exclusive lock: under a name of its own, and renamed when
+ * all of it is on the disk, and the file is still the one that is locked (a lock is on a file, a journal belongs to whatever bears the
+ * name). Killed or failing before that, the database is as it was, and what is left is removed by the next try or the next start; killed
+ * after it, whoever comes next finishes it.
  */
 import { randomBytes } from 'node:crypto';
-import { constants, fchmodSync, fchownSync, fdatasyncSync, fstatSync, ftruncateSync, statSync } from 'node:fs';
+import { constants, existsSync, fchmodSync, fchownSync, renameSync, statSync } from 'node:fs';
 import { type FileHandle, open } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { JobError, toFileError } from '../errors.js';
 import { removeBegun, sync } from './durable.js';
+import { unfinishedJournal } from './names.js';
 import { PacedSync } from './paced.js';
 import { readPiece, writePiece } from './pieces.js';
 
@@ -25,6 +27,8 @@ export interface HotJournalRequest {
   /** By which every connection sees that what it remembers is old: neither may be what the database has now. */
   readonly changeCounter: number;
   readonly schemaVersion: number;
+  /** Throws when the file at the path is no longer the one that is locked, or as it was then. */
+  readonly requireUnchanged: () => void;
 }
 
 const magic = Buffer.from('d9d505f920a163d7', 'hex');
@@ -33,42 +37,84 @@ const sectorBytes = 512;
 /** The page with this byte holds SQLite's locks, and nothing is ever written to it. A journal in which it is named ends there. */
 const lockByteOffset = 0x4000_0000;
 
-/** @throws JobError `full`, `io`, `permission`, …: there is no journal, and the database is as it was */
+/**
+ * @throws JobError `identity-changed`, `refused`, `full`, `permission`, …: there is no journal, and the database is as it was; `io`: it may
+ *   lie there
+ */
 export async function writeHotJournal(
   request: HotJournalRequest,
   progress: (done: number, total: number) => void,
 ): Promise<void> {
-  const { database, content, pageCount } = request;
+  const { database, requireUnchanged } = request;
   const path = `${database}-journal`;
-  let begun = false;
+  const unfinished = unfinishedJournal(database);
   try {
-    const journal = await open(path, constants.O_RDWR | constants.O_CREAT | constants.O_NOFOLLOW, 0o600);
-    try {
-      if (readPiece(journal.fd, Buffer.alloc(1), 0)[0] ?? 0) {
-        throw new JobError('refused', `${path} is that of another transaction: nothing was restored`);
-      }
-      begun = true;
-      ftruncateSync(journal.fd, 0);
-      takeAfter(journal, database);
-      const source = await open(content, constants.O_RDONLY);
-      const nonce = randomBytes(4).readUInt32BE();
-      let records: number;
-      try {
-        records = await writeRecords(journal, source, request, { nonce, progress });
-      } finally {
-        await source.close();
-      }
-      await journal.sync();
-      sync(dirname(path));
-      writePiece(journal.fd, header({ ...request, records, nonce }), 0);
-      fdatasyncSync(journal.fd);
-      progress(pageCount, pageCount);
-    } finally {
-      await journal.close();
-    }
+    removeBegun(unfinished);
+    await writeWhole(unfinished, request, progress);
+    await requireNone(path);
+    requireUnchanged();
+    renameSync(unfinished, path);
   } catch (error) {
-    if (begun) removeBegun(path);
+    removeBegun(unfinished);
     throw toFileError(error, `cannot write ${path}`);
+  }
+  try {
+    sync(dirname(path));
+  } catch (error) {
+    removeBegun(path);
+    if (isGone(path)) throw toFileError(error, `cannot write ${path}`);
+    throw new JobError(
+      'io',
+      `${path} could not be made durable, nor removed: whoever opens ${database} next restores it`,
+      {
+        cause: error,
+      },
+    );
+  }
+}
+
+async function writeWhole(
+  path: string,
+  request: HotJournalRequest,
+  progress: (done: number, total: number) => void,
+): Promise<void> {
+  const journal = await open(path, 'wx+', 0o600);
+  try {
+    takeAfter(journal, request.database);
+    const nonce = randomBytes(4).readUInt32BE();
+    const source = await open(request.content, constants.O_RDONLY);
+    let records: number;
+    try {
+      records = await writeRecords(journal, source, request, { nonce, progress });
+    } finally {
+      await source.close();
+    }
+    writePiece(journal.fd, header({ ...request, records, nonce }), 0);
+    await journal.sync();
+  } finally {
+    await journal.close();
+  }
+}
+
+/** One that applications with `journal_mode=PERSIST` leave begins with zero, and is none. */
+async function requireNone(path: string): Promise<void> {
+  if (!existsSync(path)) return;
+  const there = await open(path, constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK);
+  try {
+    if (readPiece(there.fd, Buffer.alloc(1), 0)[0] ?? 0)
+      throw new JobError('refused', `${path} is that of another transaction: nothing was restored`);
+  } finally {
+    await there.close();
+  }
+}
+
+/** For good: also after a power cut. */
+function isGone(path: string): boolean {
+  try {
+    sync(dirname(path));
+    return !existsSync(path);
+  } catch {
+    return false;
   }
 }
 
@@ -76,7 +122,7 @@ export async function writeHotJournal(
 function takeAfter(journal: FileHandle, database: string): void {
   const { mode, uid, gid } = statSync(database);
   fchmodSync(journal.fd, mode & 0o777);
-  if (process.geteuid?.() === 0 && fstatSync(journal.fd).uid !== uid) fchownSync(journal.fd, uid, gid);
+  if (process.geteuid?.() === 0) fchownSync(journal.fd, uid, gid);
 }
 
 /** @returns how many there are */

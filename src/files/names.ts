@@ -37,6 +37,9 @@ export function isPartialOf(name: string, database: string): boolean {
   return /^[0-9a-f]{16}\.partial(?:-journal|-wal|-shm)?$/.test(name.slice(database.length + 2));
 }
 
+/** What a restore that was killed may leave beside a database: a journal that was not one yet. */
+export const unfinishedJournal = (database: string): string => `${database}-journal.partial`;
+
 export const lockPath = (backupDirectory: string, database: string): string =>
   join(backupDirectory, `.${database}.lock`);
 export const manifestPath = (directory: string, stem: string): string => join(directory, `${stem}.json`);

@@ -5,7 +5,7 @@
 import { basename } from 'node:path';
 import { z } from 'zod';
 import { toJobError } from '../errors.js';
-import { partialPath } from '../files/names.js';
+import { partialPath, unfinishedJournal } from '../files/names.js';
 import type { FoundQuarantine } from '../files/restore-marks.js';
 import type { JobContext } from '../jobs/job.js';
 import type { Facts } from '../jobs/outcome.js';
@@ -92,7 +92,7 @@ export async function examineAftermath(
       ? { state: 'restored', message: `${wasCut} after it was carried out: the database holds ${backup}${kept}` }
       : { state: 'neither', message: `${wasCut}, and the database is not sound (${damage}); ${again}${kept}` };
   } finally {
-    await session.call('discard', { paths: [copy] }).catch(() => undefined);
+    await session.call('discard', { paths: [copy, unfinishedJournal(target.path)] }).catch(() => undefined);
     await files.close();
   }
 }

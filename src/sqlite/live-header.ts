@@ -1,8 +1,8 @@
 /**
- * A live database's header, as it is in the file, by a process that has a connection to it: through the descriptor that SQLite has open. To
- * open one and close it would drop SQLite's locks. https://www.sqlite.org/howtocorrupt.html#posix_close_bug
+ * The file of a live database, to a process that has a connection to it: through the descriptor that SQLite has open. To open one and close
+ * it would drop SQLite's locks. https://www.sqlite.org/howtocorrupt.html#posix_close_bug
  */
-import { readdirSync, statSync } from 'node:fs';
+import { fsyncSync, readdirSync, statSync } from 'node:fs';
 import { JobError } from '../errors.js';
 import { readPiece } from '../files/pieces.js';
 import type { Identity } from './open.js';
@@ -30,6 +30,13 @@ export function readLiveHeader(path: string): LiveHeader | undefined {
     schemaVersion: header.readUInt32BE(40),
     pageSize: pageSize === 1 ? 65_536 : pageSize,
   };
+}
+
+/** What others have written to it, brought to the disk. @throws what the kernel answers */
+export function syncLive(path: string): void {
+  const { dev, ino } = statSync(path);
+  const fd = descriptorOf({ device: dev, inode: ino });
+  if (fd !== undefined) fsyncSync(fd);
 }
 
 /** With its lock held: that it is the file at the path, and the one meant. @throws JobError `identity-changed` */

@@ -111,6 +111,30 @@ describe('nothing is done to it, and nothing is left beside it', () => {
     expectUntouched(here);
   });
 
+  // The lock is on the file that was there, a journal belongs to whatever bears the name.
+  test.for([
+    ['another file is moved to its place', 'renameSync', 'replaced by another file'],
+    ['a good one is copied over it', 'copyFileSync', 'was overwritten'],
+  ] as const)('when %s while the backup is prepared', async ([, how, why]) => {
+    const here = scene({ pageSize: 512, count: 9000 });
+    const good = path.join(here.directory, 'good.db');
+    fs.copyFileSync(here.source, good);
+    change(good, "INSERT INTO t VALUES (99999, 'acknowledged')");
+    const request = here.monitor();
+    here.cut(here.size / 2);
+    let done = false;
+    const meanwhile = (): void => {
+      if (done) return;
+      done = true;
+      execFileSync(process.execPath, ['-e', `fs.${how}(process.argv[1], process.argv[2])`, good, here.live]);
+    };
+    const error = await errorOf(() => restoreLive(request(), meanwhile));
+    expect(error).toMatchObject({ code: 'identity-changed', message: expect.stringContaining(why) as string });
+    expect(fs.readdirSync(here.directory).filter((name) => name.includes('journal'))).toEqual([]);
+    expect(ask(here.live, 'SELECT count(*) FROM t WHERE n = 99999')).toEqual([1]);
+    expect(ask(here.live, 'PRAGMA integrity_check')).toEqual(['ok']);
+  });
+
   test('when there is no space for it', async (context) => {
     await withSmallDisk(context, 22, async (directory) => {
       const here = scene({ directory, count: 10_000 });

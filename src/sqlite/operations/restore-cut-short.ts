@@ -16,7 +16,7 @@ import { JobError } from '../../errors.js';
 import { freeBytes } from '../../files/disk-space.js';
 import { writeHotJournal } from '../../files/hot-journal.js';
 import { formatBytes } from '../../units.js';
-import { type LiveHeader, readLiveHeader, requireSameFile } from '../live-header.js';
+import { type LiveHeader, readLiveHeader, requireSameFile, syncLive } from '../live-header.js';
 import { monitorConnection, pagesKnown, readMonitor, tolerantly } from '../monitor.js';
 import type { Connection, Identity } from '../open.js';
 import { patiently } from '../patiently.js';
@@ -66,6 +66,7 @@ export function lockCutShort(
 export async function restoreCutShort(
   request: {
     readonly path: string;
+    readonly identity: Identity;
     readonly content: { readonly path: string; readonly connection: Connection };
     readonly live: LiveHeader;
     /** How long to wait for an application that puts the pages back. */
@@ -73,9 +74,9 @@ export async function restoreCutShort(
   },
   progress: (done: number, total: number) => void,
 ): Promise<void> {
-  const { path, content, live, patienceMs } = request;
+  const { path, identity, content, live, patienceMs } = request;
+  const { size } = statSync(path);
   const connection = monitorConnection();
-  const schemaVersion = (live.schemaVersion + 1) % 2 ** 32;
   try {
     const pageSize = numberPragma(content.connection, 'page_size');
     const pageCount = numberPragma(content.connection, 'page_count');
@@ -85,9 +86,17 @@ export async function restoreCutShort(
         `${path} has pages of ${live.pageSize} bytes and the backup of ${pageSize}: stop what uses it, and restore again`,
       );
     requireSpace(path, pageSize * pageCount);
-    const changeCounter = (live.changeCounter + 1) % 2 ** 32;
+    const numbers = { changeCounter: next(live.changeCounter), schemaVersion: next(live.schemaVersion) };
+    const requireUnchanged = (): void => {
+      requireSameFile(path, identity);
+      if (readLiveHeader(path)?.changeCounter === live.changeCounter && statSync(path).size === size) return;
+      throw new JobError(
+        'identity-changed',
+        `${path} was overwritten while it was being restored: nothing was done to it`,
+      );
+    };
     await writeHotJournal(
-      { database: realpathSync(path), content: content.path, pageSize, pageCount, changeCounter, schemaVersion },
+      { database: realpathSync(path), content: content.path, pageSize, pageCount, ...numbers, requireUnchanged },
       progress,
     );
   } catch (error) {
@@ -96,10 +105,11 @@ export async function restoreCutShort(
   }
   try {
     connection.exec('ROLLBACK');
-    // The first to read puts the pages back, unless somebody else was faster.
+    // The first to read puts the pages back, unless somebody else was faster, who may have gone on by now.
     const found = await patiently(patienceMs, () => readSchemaVersion(connection));
-    letGo(connection);
-    if (found !== schemaVersion) throw new Error(`its schema has the version ${found}, not ${schemaVersion}`);
+    if (found === live.schemaVersion) throw new Error('it is as it was');
+    // An application that was faster may leave them in memory: `synchronous = OFF`.
+    syncLive(path);
   } catch (error) {
     const reason = error instanceof Error ? error.message : String(error);
     throw new JobError(
@@ -107,6 +117,8 @@ export async function restoreCutShort(
       `the backup lies beside ${path} as its journal, and could not be put back (${reason}): whoever opens the database next tries again`,
       { cause: error },
     );
+  } finally {
+    tolerantly(connection, () => letGo(connection));
   }
 }
 
@@ -120,6 +132,8 @@ function requireSpace(path: string, bytes: number): void {
     `cannot restore into ${path}: ${formatBytes(free)} free in ${dirname(path)}, ${formatBytes(needed)} needed`,
   );
 }
+
+const next = (number: number): number => (number + 1) % 2 ** 32;
 
 function letGo(connection: Connection): void {
   if (connection.inTransaction) connection.exec('ROLLBACK');

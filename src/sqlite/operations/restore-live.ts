@@ -119,7 +119,8 @@ async function writePages(
     if (live !== 'another-case') {
       const locked = performance.now();
       const content = { path: request.source, connection: source };
-      await restoreCutShort({ path, content, live, patienceMs: request.patienceMs }, progress);
+      const { identity, patienceMs } = request;
+      await restoreCutShort({ path, identity, content, live, patienceMs }, progress);
       return { lockedMs: Math.round(performance.now() - locked), waitedMs: Math.round(locked - asked) };
     }
     if ((await patiently(request.patienceMs, () => rewriteFirstPage(file))) === 'moved') throw new Moved();
