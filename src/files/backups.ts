@@ -34,8 +34,14 @@ export interface Backup extends StoredFile {
 export interface Backups {
   /** Oldest first, by the moment they hold. */
   readonly backups: readonly Backup[];
-  /** Backups whose manifest is ours and can no longer be read, by stem: damaged, though the stored file may not be. */
-  readonly illegible: readonly string[];
+  readonly illegible: readonly Illegible[];
+}
+
+/** One of which something is there that may be whole, and of which nothing can be proven. */
+export interface Illegible {
+  readonly stem: string;
+  /** Why, as a sentence. */
+  readonly wrong: string;
 }
 
 export function backupsAmong(
@@ -43,19 +49,24 @@ export function backupsAmong(
   { directory, database }: { directory: string; database: string },
 ): Backups {
   const alone: Omit<Backup, 'base'>[] = [];
-  const illegible: string[] = [];
+  const illegible: Illegible[] = [];
   for (const { stem, manifest: text, stored, pinned } of entries) {
     const manifest = parseManifest(text);
     if (manifest === 'illegible') {
-      if (stored.length > 0) illegible.push(stem);
+      if (stored.length > 0) illegible.push({ stem, wrong: 'its manifest is damaged and cannot be read' });
       continue;
     }
     // `file` comes from outside: only a name that belongs to this stem is believed.
     if (manifest?.database !== database || !namesOf(stem, manifest).includes(manifest.file)) continue;
     const file = stored.find(({ name }) => name === manifest.file);
     if (file?.isFile !== true) {
-      // A delta that is gone, beside another form of the backup that could not be settled: somebody has to look.
-      if (manifest.delta !== undefined && stored.some(({ isFile }) => isFile)) illegible.push(stem);
+      // Beside another form of the backup that could not be settled: somebody has to look.
+      const [other] = stored.filter(({ isFile }) => isFile);
+      if (other !== undefined)
+        illegible.push({
+          stem,
+          wrong: `its manifest names ${manifest.file}, which is gone, and ${other.name} is not what it holds`,
+        });
       continue;
     }
     const wrong =

@@ -45,6 +45,8 @@ export async function layDelta(
   const temporary = partialPath(directory, target.name);
   const { manifest } = older;
   try {
+    // What is lost is not written out each night to find that.
+    if (why === 'rescue') await requireWhole(session, older);
     const made = await session.call('makeDelta', {
       older: imageOf(older),
       newer: imageOf(newer),
@@ -54,7 +56,7 @@ export async function layDelta(
       to: temporary,
       limitBytes: isHistory ? Math.floor(manifest.stored_bytes * worthwhile) : null,
       checkNewer: newer.stem !== notes.proof?.backup,
-      marginBytes: isHistory ? marginBytes : 0,
+      marginBytes: why === 'base-goes' ? 0 : marginBytes,
     });
     if (made === null) return { freedBytes: 0, adopted: false, because: 'hardly-smaller' };
     const { plain, deltas } = imageOf(newer);
@@ -85,6 +87,12 @@ export async function layDelta(
   } finally {
     await discardQuietly(context, [temporary]);
   }
+}
+
+/** @throws JobError `backup-damaged` */
+async function requireWhole(session: JobContext<unknown>['session'], backup: Backup): Promise<void> {
+  const { sha256 } = await session.call('rebuild', { image: imageOf(backup), to: null });
+  if (sha256 !== backup.manifest.sha256) throw new JobError('backup-damaged', `${backup.stem} is not what it was`);
 }
 
 /** @param inItself whether it is enough that its own file is there, in full length */

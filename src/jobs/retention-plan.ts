@@ -4,7 +4,7 @@
  * It never releases the newest sound backup, never one that is pinned, and never goes below `keep_last` sound ones. Ages are counted
  * back from the newest backup or from now, whichever is earlier, so that a clock gone ahead makes nothing old.
  */
-import type { Backup } from '../files/backups.js';
+import type { Backup, Illegible } from '../files/backups.js';
 import { counted } from '../units.js';
 import { costOf, isSound } from './good-backups.js';
 
@@ -110,8 +110,7 @@ const weekOf = (time: Date): string => dayOf(new Date(time.getTime() - ((time.ge
 export interface RetentionEvidence {
   readonly backups: readonly Backup[];
   readonly bad: ReadonlySet<string>;
-  /** Stems of backups whose manifest is damaged. */
-  readonly illegible?: readonly string[];
+  readonly illegible?: readonly Illegible[];
   /** Since when the database is known to be damaged. */
   readonly damagedSince: Date | undefined;
   /** How the last backup of it ended, in any run. */
@@ -149,7 +148,7 @@ export function frozenBecause({
     return `its newest backup did not succeed (${lastBackupOutcome})`;
   const [unreadable] = illegible;
   if (unreadable !== undefined)
-    return `the manifest of backup ${unreadable} is damaged: look at it, and delete the backup when it is of no use`;
+    return `backup ${unreadable.stem} cannot be used (${unreadable.wrong}): look at it, and delete it when it is of no use`;
   // The newest of them: what is built on it is damaged with it.
   const first = backups.findLast((backup) => !isSound(backup, bad));
   if (first !== undefined) {

@@ -148,7 +148,11 @@ async function saveWhatCanBe(context: Context, frozen: string, kept: number): Pr
       else lost.add(step.stem);
     } catch (error) {
       const { code, message } = toJobError(error);
-      if (code !== 'backup-damaged' && code !== 'io') throw error;
+      // Why nothing is deleted is what somebody has to look at first, also where there is no space to save anything.
+      if (code !== 'backup-damaged' && code !== 'io')
+        throw new JobError(code, `nothing deleted: ${frozen}; and what is built on it is not saved yet: ${message}`, {
+          cause: error,
+        });
       // What it was to be laid on is damaged itself, and known to be now: there may be another.
       const on = backups.find(({ stem }) => stem === step.on);
       if (on !== undefined && !isSound(on, past.badBackups(target.name))) continue;
@@ -156,7 +160,10 @@ async function saveWhatCanBe(context: Context, frozen: string, kept: number): Pr
       lost.add(step.stem);
     }
   }
-  const told = saved.length === 0 ? '' : `; ${saved.join(', ')} saved: built on a sound one now`;
+  const told = [
+    ...(saved.length === 0 ? [] : [`; ${saved.join(', ')} saved: built on a sound one now`]),
+    ...(lost.size === 0 ? [] : [`; ${[...lost].join(', ')} cannot be saved`]),
+  ].join('');
   return {
     outcome: 'skipped',
     summary: `nothing deleted: ${frozen}${told}`,

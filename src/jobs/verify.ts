@@ -47,7 +47,7 @@ export const verify = {
 
     const damage = new Damage(backups);
     // What they hold can no longer be proven.
-    for (const stem of illegible) damage.add({ culprit: stem, sentence: 'its manifest is damaged and cannot be read' });
+    for (const { stem, wrong } of illegible) damage.add({ culprit: stem, sentence: wrong });
     const { damaged, unreadable } = await lookAtFiles(context, backups);
     for (const found of damaged) {
       record.verification(target.name, {
@@ -67,9 +67,14 @@ export const verify = {
     const unchecked = new Set<string>();
     let restoreMs = 0;
     let sound = 0;
+    let unread = unreadable;
     for (const backup of chosen) {
       if (damage.reaches(backup)) continue;
-      const outcome = await drillOne(context, backup);
+      const outcome = await drillOne(context, backup).catch((error: unknown) => readFailure(error));
+      if (outcome instanceof JobError) {
+        unread ??= outcome;
+        continue;
+      }
       const { wrong } = outcome;
       record.verification(target.name, {
         backup: wrong?.culprit ?? backup.stem,
@@ -92,7 +97,7 @@ export const verify = {
       );
     }
     // Last: what can be read has been verified.
-    if (unreadable !== undefined) throw unreadable;
+    if (unread !== undefined) throw unread;
     if (unheld.length > 0) throw new JobError('assertion-failed', unheld.join('; '));
     return {
       outcome: 'succeeded',
@@ -147,16 +152,25 @@ class Damage {
       const cost = new Set(costOf(culprit, this.backups));
       const lost: string[] = [];
       const whole: string[] = [];
+      const unread: string[] = [];
       for (const backup of this.backups) {
         if (!cost.has(backup.stem) || this.#culprits.has(backup.stem)) continue;
-        ((await isWhole(session, backup)) ? whole : lost).push(backup.stem);
+        const is = await isWhole(session, backup).catch((error: unknown) => readFailure(error));
+        (is instanceof JobError ? unread : is ? whole : lost).push(backup.stem);
       }
       said.push(
-        `${culprit}: ${sentence}${lost.length === 0 ? '' : ` (lost with it, being built on it: ${lost.join(', ')})`}${whole.length === 0 ? '' : ` (built on it and whole all the same: ${whole.join(', ')}; retention lays them on a sound one)`}`,
+        `${culprit}: ${sentence}${lost.length === 0 ? '' : ` (lost with it, being built on it: ${lost.join(', ')})`}${whole.length === 0 ? '' : ` (built on it and whole all the same: ${whole.join(', ')}; retention lays them on a sound one)`}${unread.length === 0 ? '' : ` (built on it, and cannot be read now: ${unread.join(', ')})`}`,
       );
     }
     return said;
   }
+}
+
+/** What says nothing about a backup, and is said when all the others have been looked at. @throws what is none */
+function readFailure(error: unknown): JobError {
+  const failure = toJobError(error);
+  if (!['io', 'permission', 'missing'].includes(failure.code)) throw failure;
+  return failure;
 }
 
 async function isWhole(session: Context['session'], backup: Backup): Promise<boolean> {
@@ -191,9 +205,7 @@ async function lookAtFiles(
     try {
       if ((await changedFile(session, [backup])) !== undefined) damaged.push({ culprit: stem, sentence: changedBytes });
     } catch (error) {
-      const failure = toJobError(error);
-      if (!['io', 'permission', 'missing'].includes(failure.code)) throw failure;
-      unreadable ??= failure;
+      unreadable ??= readFailure(error);
     }
   }
   return { damaged, unreadable };

@@ -252,6 +252,7 @@ describe('a wrong bit is found by verify, which says what it costs, and retentio
     const tried = jobOf(await site.run(daily), 'retention');
     expect(tried).toMatchObject({ outcome: 'skipped' });
     expect(tried.facts['lost']).toContain(first);
+    expect(tried.summary).toContain('cannot be saved');
   });
 });
 
@@ -301,7 +302,13 @@ describe('two forms of one backup', () => {
   test('a plain file brought in the place of a delta that is gone, or that stands on a damaged one, is the backup again', async () => {
     const { site, elsewhere } = await withPlainElsewhere();
     const [oldest, , third, newest] = byMoment(site).map(({ stem }) => stem);
-    fs.rmSync(path.join(site.backupDirectory, `${oldest}.delta`));
+    const delta = path.join(site.backupDirectory, `${oldest}.delta`);
+    fs.rmSync(delta);
+    // It is there, and is no form of it: nobody believes it, and nobody is silent about it.
+    fs.writeFileSync(path.join(site.backupDirectory, `${oldest}.db`), 'no database');
+    const said = jobOf(await site.run(['--run-now', 'verify-backup', '--json']), 'verify').error?.message;
+    expect(said).toContain(`${oldest}: its manifest names ${oldest}.delta, which is gone, and ${oldest}.db is not`);
+    fs.rmSync(path.join(site.backupDirectory, `${oldest}.db`));
     // As long as it was: the listing finds nothing.
     flipBit(path.join(site.backupDirectory, `${newest}.db`), -1000);
     for (const stem of [oldest, third])
@@ -405,6 +412,22 @@ test('one that cannot be read is named, and is no defect: nothing is replaced, a
   expect(formsOf(site)).toEqual(['.delta2', '.db']);
 });
 
+test('one that cannot be read does not hide that another one is damaged', async (context) => {
+  const { site } = await withHistory();
+  const [oldest, second] = byMoment(site);
+  setJob(site, 'verify', { older: 3 });
+  flipBit(oldest?.path ?? '', 30);
+  const env = faultEnvironment(context, {
+    match: `${second?.stem}.delta`,
+    operations: ['read'],
+    action: EIO,
+    count: 1000,
+  });
+  const drill = await site.run(['--run-now', 'verify-backup', '--json'], { env });
+  expect(drill.code, drill.stdout).toBe(3);
+  expect(jobOf(drill, 'verify').error?.message).toContain(`${oldest?.stem}: its bytes have changed`);
+});
+
 const operations = ['write', 'fsync', 'link', 'rename', 'unlink'] as const;
 
 async function runWithFault(context: TestContext, site: Installation, fault: Omit<Fault, 'match' | 'operations'>) {
@@ -423,9 +446,11 @@ function likeness(one: Buffer, other: Buffer, page: number): number {
   return words.filter((at) => one.readInt32LE(at) === other.readInt32LE(at)).length / words.length;
 }
 
-function setRetention(site: Installation, retention: object): void {
+const setRetention = (site: Installation, retention: object): void => setJob(site, 'retention', retention);
+
+function setJob(site: Installation, kind: string, options: object): void {
   const document = parse(fs.readFileSync(site.file, 'utf8')) as { jobs: object };
-  fs.writeFileSync(site.file, stringify({ ...document, jobs: { ...document.jobs, retention } }));
+  fs.writeFileSync(site.file, stringify({ ...document, jobs: { ...document.jobs, [kind]: options } }));
 }
 
 /** As somebody would copy it from the page. */
