@@ -4,7 +4,7 @@ import { JobError, toJobError } from '../errors.js';
 import type { Backup, StoredFile } from '../files/backups.js';
 import type { StoredImage } from '../files/image.js';
 
-export type Unpackable = Pick<Backup, 'stem' | 'path' | 'manifest' | 'base' | 'intact' | 'wrong'>;
+export type Unpackable = Pick<Backup, 'stem' | 'path' | 'manifest' | 'base' | 'intact' | 'own' | 'wrong'>;
 
 /** What it is rebuilt from, where it is a plain file or a delta. */
 export function imageOf({ path, base, manifest }: Pick<Unpackable, 'path' | 'base' | 'manifest'>): StoredImage {
@@ -13,6 +13,13 @@ export function imageOf({ path, base, manifest }: Pick<Unpackable, 'path' | 'bas
   if (plain === undefined) return { plain: path, deltas: [], sizeBytes };
   return { plain: plain.path, deltas: [...between.map((below) => below.path), path], sizeBytes };
 }
+
+/**
+ * Whether there is something to try: its own file has its length, and so have those between it and a plain one. Of a base that has another
+ * length, or other bytes, it may need nothing.
+ */
+export const hasItsFiles = ({ own, base, manifest }: Pick<Unpackable, 'own' | 'base' | 'manifest'>): boolean =>
+  own && (manifest.delta === undefined || (base.length > 0 && base[0]?.manifest.delta === undefined));
 
 /** What is wrong with a backup, and with which of the files it is made of. */
 export interface Wrong {
@@ -34,7 +41,11 @@ export async function unpackBackup(
   to: string,
 ): Promise<Wrong | undefined> {
   const { stem, path, manifest, intact, wrong = 'it is not what its manifest says' } = backup;
-  if (!intact) return { sentence: wrong, culprit: stem };
+  if (!intact) {
+    const isWhole =
+      manifest.delta !== undefined && hasItsFiles(backup) && (await rebuildDelta(session, backup, to)) === undefined;
+    return isWhole ? undefined : { sentence: wrong, culprit: stem };
+  }
   if (manifest.delta !== undefined) return await rebuildDelta(session, backup, to);
   const { plain, stored } = await session.call('unpack', { from: path, to, compression: manifest.compression });
   if (stored.sha256 !== manifest.stored_sha256) return { sentence: changedBytes, culprit: stem };

@@ -16,7 +16,7 @@ import { requireSpace } from './copy.js';
 import { costOf } from './good-backups.js';
 import type { JobContext, JobKind, JobResult } from './job.js';
 import { verifyOptions } from './options.js';
-import { changedBytes, changedFile, imageOf, unpackBackup, type Wrong } from './unpack-backup.js';
+import { changedBytes, changedFile, hasItsFiles, imageOf, unpackBackup, type Wrong } from './unpack-backup.js';
 
 type Context = JobContext<z.output<typeof verifyOptions>>;
 
@@ -174,9 +174,7 @@ function readFailure(error: unknown): JobError {
 }
 
 async function isWhole(session: Context['session'], backup: Backup): Promise<boolean> {
-  const { own, base, manifest } = backup;
-  if (!own || (manifest.delta !== undefined && base[0]?.manifest.delta !== undefined)) return false;
-  if (manifest.delta !== undefined && base.length === 0) return false;
+  if (!hasItsFiles(backup)) return false;
   try {
     const rebuilt = await session.call('rebuild', { image: imageOf(backup), to: null });
     return rebuilt.sha256 === backup.manifest.sha256;

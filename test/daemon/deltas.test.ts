@@ -321,12 +321,17 @@ describe('two forms of one backup', () => {
   });
 
   test('what is built on one that somebody has made longer is whole, is said to be, and is saved', async () => {
-    const { site } = await withHistory();
+    const { site, was } = await withHistory();
     const backups = byMoment(site);
     fs.appendFileSync(backups.at(-1)?.path ?? '', Buffer.alloc(4096));
     const said = jobOf(await site.run(['--run-now', 'verify-backup', '--json']), 'verify').error?.message ?? '';
     expect(said).toContain('has not the');
     expect(said).toMatch(/built on it and whole all the same: [^)]*, [^)]*, /);
+    // Nobody has to wait for the night in which it is saved.
+    const to = site.workspace.path('oldest.db');
+    const oldest = backups[0]?.stem ?? '';
+    expect((await site.run(['restore', '--database', 'logs', '--from', oldest, '--to', to])).code).toBe(0);
+    expect(ask(site.workspace, to, 'SELECT count(*) FROM logs')).toBe(was.get(oldest)?.rows);
     expect(jobOf(await site.run(daily), 'retention').facts['saved']).toEqual([backups[2]?.stem]);
   });
 
