@@ -65,7 +65,7 @@ export function backupsAmong(
       if (other !== undefined)
         illegible.push({
           stem,
-          wrong: `its manifest names ${manifest.file}, which is gone, and ${other.name} is not what it holds`,
+          wrong: `its manifest names ${manifest.file}, which is gone, and nothing proves that ${other.name} is what it held`,
         });
       continue;
     }

@@ -33,7 +33,8 @@ export async function examineAftermath(
 ): Promise<Aftermath> {
   const { backup, runId, schemaSha256 } = intentSchema.parse(intent);
   const files = secondOpinion();
-  const copy = partialPath(target.scratchDirectory, target.name);
+  const leftovers = [partialPath(target.scratchDirectory, target.name)];
+  const [copy = ''] = leftovers;
   try {
     const quarantine = await session.call('findQuarantine', {
       directory: quarantineDirectory,
@@ -43,7 +44,8 @@ export async function examineAftermath(
     const wasCut = `the restore of ${target.path} to ${backup} was cut off`;
     if (quarantine === null)
       return { state: 'as-it-was', message: `${wasCut} before anything was changed: the database is as it was` };
-    const { file } = await files.call('lookAtDestination', { path: target.path });
+    const { path, file } = await files.call('lookAtDestination', { path: target.path });
+    leftovers.push(unfinishedJournal(path));
     const kept = `; the files from before are in ${quarantine.directory}`;
     const again = `run it again: debuggle-maintenance restore --database ${target.name} --from ${backup} --in-place`;
     if (file === null || file.sizeBytes === 0) {
@@ -92,7 +94,7 @@ export async function examineAftermath(
       ? { state: 'restored', message: `${wasCut} after it was carried out: the database holds ${backup}${kept}` }
       : { state: 'neither', message: `${wasCut}, and the database is not sound (${damage}); ${again}${kept}` };
   } finally {
-    await session.call('discard', { paths: [copy, unfinishedJournal(target.path)] }).catch(() => undefined);
+    await session.call('discard', { paths: leftovers }).catch(() => undefined);
     await files.close();
   }
 }

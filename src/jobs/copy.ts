@@ -57,7 +57,8 @@ export async function takeCopy(
       const failure = toJobError(error);
       const { code, message } = failure;
       if (speaksOfDamage(code, located)) throw await secondLook(context, located, failure);
-      const otherWay = ofFiles && method === 'auto' && ['busy', 'io', 'full', 'permission', 'crashed'].includes(code);
+      const otherWay =
+        ofFiles && method === 'auto' && ['busy', 'io', 'full', 'permission', 'missing', 'crashed'].includes(code);
       if (!otherWay && (attempt >= rule.attempts || !['busy', 'wal-growth'].includes(code))) throw error;
       log.warn({ attempt, reason: message }, 'the copy will be tried again');
       await context.pause(retryPauseMs * attempt);

@@ -148,7 +148,7 @@ export function frozenBecause({
     return `its newest backup did not succeed (${lastBackupOutcome})`;
   const [unreadable] = illegible;
   if (unreadable !== undefined)
-    return `backup ${unreadable.stem} cannot be used (${unreadable.wrong}): look at it, and delete it when it is of no use`;
+    return `backup ${unreadable.stem} cannot be used (${unreadable.wrong}): put back what belongs there, or delete it when it is of no use`;
   // The newest of them: what is built on it is damaged with it.
   const first = backups.findLast((backup) => !isSound(backup, bad));
   if (first !== undefined) {

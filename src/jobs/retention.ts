@@ -149,7 +149,7 @@ async function saveWhatCanBe(context: Context, frozen: string, kept: number): Pr
     } catch (error) {
       const { code, message } = toJobError(error);
       // Why nothing is deleted is what somebody has to look at first, also where there is no space to save anything.
-      if (code !== 'backup-damaged' && code !== 'io')
+      if (code === 'full' || !passing.has(code))
         throw new JobError(code, `nothing deleted: ${frozen}; and what is built on it is not saved yet: ${message}`, {
           cause: error,
         });

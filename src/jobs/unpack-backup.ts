@@ -15,8 +15,8 @@ export function imageOf({ path, base, manifest }: Pick<Unpackable, 'path' | 'bas
 }
 
 /**
- * Whether there is something to try: its own file has its length, and so have those between it and a plain one. Of a base that has another
- * length, or other bytes, it may need nothing.
+ * Whether there is something to try: its own file has its length, and what it is built on is there, down to a plain one. Of a base that has
+ * another length, or other bytes, it may need nothing.
  */
 export const hasItsFiles = ({ own, base, manifest }: Pick<Unpackable, 'own' | 'base' | 'manifest'>): boolean =>
   own && (manifest.delta === undefined || (base.length > 0 && base[0]?.manifest.delta === undefined));

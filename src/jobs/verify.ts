@@ -70,7 +70,7 @@ export const verify = {
     let unread = unreadable;
     for (const backup of chosen) {
       if (damage.reaches(backup)) continue;
-      const outcome = await drillOne(context, backup).catch((error: unknown) => readFailure(error));
+      const outcome = await drillOne(context, backup).catch((error: unknown) => saidLater(error));
       if (outcome instanceof JobError) {
         unread ??= outcome;
         continue;
@@ -93,7 +93,7 @@ export const verify = {
     if (damage.found || newest === undefined) {
       throw new JobError(
         'backup-damaged',
-        `${(await damage.sentences(context)).join('; ')}; ${sound} of ${chosen.length} verified backups are sound; retention waits until the next verification passes`,
+        `${(await damage.sentences(context)).join('; ')}; ${sound} of ${chosen.length} verified backups are sound${unread === undefined ? '' : `; and not all could be looked at: ${unread.message}`}; retention waits until the next verification passes`,
       );
     }
     // Last: what can be read has been verified.
@@ -155,7 +155,7 @@ class Damage {
       const unread: string[] = [];
       for (const backup of this.backups) {
         if (!cost.has(backup.stem) || this.#culprits.has(backup.stem)) continue;
-        const is = await isWhole(session, backup).catch((error: unknown) => readFailure(error));
+        const is = await isWhole(session, backup).catch((error: unknown) => saidLater(error));
         (is instanceof JobError ? unread : is ? whole : lost).push(backup.stem);
       }
       said.push(
@@ -166,10 +166,10 @@ class Damage {
   }
 }
 
-/** What says nothing about a backup, and is said when all the others have been looked at. @throws what is none */
-function readFailure(error: unknown): JobError {
+/** What says nothing about a backup, and is told when all the others have been looked at. @throws what ends the run */
+function saidLater(error: unknown): JobError {
   const failure = toJobError(error);
-  if (!['io', 'permission', 'missing'].includes(failure.code)) throw failure;
+  if (['interrupted', 'timed-out', 'internal'].includes(failure.code)) throw failure;
   return failure;
 }
 
@@ -203,7 +203,7 @@ async function lookAtFiles(
     try {
       if ((await changedFile(session, [backup])) !== undefined) damaged.push({ culprit: stem, sentence: changedBytes });
     } catch (error) {
-      unreadable ??= readFailure(error);
+      unreadable ??= saidLater(error);
     }
   }
   return { damaged, unreadable };

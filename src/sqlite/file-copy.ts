@@ -16,8 +16,10 @@ import type { Identity } from './open.js';
 
 /** Measured for 300 MB on ext4, Linux 6.18: 0.22 s; with 1 MiB 0.19 to 0.65 s, with 4 MiB 0.75 s: the kernel then looks for huge pages. */
 const pieceBytes = 256 * 1024;
+/** Of two files that are read in turn, and may have to come from the disk: with 256 KiB 1.7 to 2.3 s for 600 MB, with this 0.65 to 0.7 s. */
+const comparedBytes = 4 * 1024 * 1024;
 /** What this process is told meanwhile is heard after so much. */
-const breathBytes = 32 * pieceBytes;
+const breathBytes = 8 * 1024 * 1024;
 
 /** @throws JobError `internal` */
 export function refuseLocked(path: string, { inode }: Identity): void {
@@ -69,7 +71,7 @@ export async function copyPieces(
   each: (piece: Buffer, offset: number) => void,
 ): Promise<number> {
   const pace = new PacedSync(target);
-  const copied = await eachPiece(source, limit, async (piece, offset) => {
+  const copied = await eachPiece(source, { limit, pieceBytes }, async (piece, offset) => {
     each(piece, offset);
     writePiece(target.fd, piece, offset);
     await pace.wrote(piece.length);
@@ -90,8 +92,8 @@ export async function makeEqual(
   limit: number | null,
   each: (piece: Buffer, offset: number) => void,
 ): Promise<number> {
-  const buffer = Buffer.allocUnsafeSlow(pieceBytes);
-  const bytes = await eachPiece(source, limit, (piece, offset) => {
+  const buffer = Buffer.allocUnsafeSlow(comparedBytes);
+  const bytes = await eachPiece(source, { limit, pieceBytes: comparedBytes }, (piece, offset) => {
     each(piece, offset);
     const copied = readPiece(target.fd, buffer.subarray(0, piece.length), offset);
     if (!piece.equals(copied)) writePiece(target.fd, piece, offset);
@@ -102,13 +104,13 @@ export async function makeEqual(
 
 async function eachPiece(
   source: FileHandle,
-  limit: number | null,
+  { limit, pieceBytes: most }: { limit: number | null; pieceBytes: number },
   each: (piece: Buffer, offset: number) => Promise<void> | void,
 ): Promise<number> {
-  const buffer = Buffer.allocUnsafeSlow(pieceBytes);
+  const buffer = Buffer.allocUnsafeSlow(most);
   let offset = 0;
   for (;;) {
-    const wanted = Math.min(pieceBytes, (limit ?? Number.POSITIVE_INFINITY) - offset);
+    const wanted = Math.min(most, (limit ?? Number.POSITIVE_INFINITY) - offset);
     const piece = readPiece(source.fd, buffer.subarray(0, wanted), offset);
     if (piece.length === 0) return offset;
     await each(piece, offset);

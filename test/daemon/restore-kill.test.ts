@@ -110,7 +110,10 @@ test('after its header was mended: the next start says that it is neither, and h
   const args = ['restore', '--database', 'logs', '--from', stem, '--in-place', '--yes'];
   const { signal } = await site.run(args, { env: faultEnvironment(context, fault) });
   expect(signal).toBe('SIGKILL');
+  // What a restore of a file that lost its end leaves, killed before it laid the backup beside it.
+  fs.writeFileSync(`${site.database}-journal.partial`, 'not whole');
   expect(await nextStart(here)).toBe('neither');
+  expect(fs.existsSync(`${site.database}-journal.partial`)).toBe(false);
   const { stdout } = await site.run(['status']);
   expect(stdout).toContain(`restore --database logs --from ${stem} --in-place`);
   expect(stdout).toContain('debuggle-maintenance ack logs');

@@ -18,6 +18,7 @@ import {
   withBackups,
 } from '../helpers/installation.js';
 import { holdLock } from '../helpers/lock.js';
+import { withSmallDisk } from '../helpers/small-disk.js';
 
 describe('verify-backup', () => {
   test('restores the newest backup and an older one to scratch, and leaves nothing there', async () => {
@@ -34,6 +35,19 @@ describe('verify-backup', () => {
 
     const status = await statusOf(site);
     expect(status).toMatchObject({ last_proven_restore: { restore_ms: expect.any(Number) as unknown }, problems: [] });
+  });
+
+  test('without space to restore anything, a damaged backup is told all the same', async (context) => {
+    await withSmallDisk(context, 10, async (disk) => {
+      const site = await withBackups(2, { scratch_directory: path.join(disk, 'scratch') });
+      const [older] = pair(site);
+      truncate(older.path, fs.statSync(older.path).size - 4096);
+      const result = await site.run(['--run-now', 'verify-backup', '--json']);
+      expect(result.code).toBe(3);
+      const said = jobOf(result, 'verify').error?.message;
+      expect(said).toContain(`${older.stem}: the file has not the`);
+      expect(said).toContain('and not all could be looked at: cannot copy logs');
+    });
   });
 
   test.for<[string, (file: string) => void, RegExp]>([

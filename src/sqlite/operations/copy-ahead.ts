@@ -3,13 +3,15 @@
  * this makes is torn wherever others wrote meanwhile, and is no copy of anything until raw-copy.ts has compared every byte of it with the
  * pinned file. It reaches the disk as it is written, so that hardly anything is left to be written when commits go on.
  *
- * In WAL mode nobody waits for the copy, and where extents can be shared it takes no time: then there is nothing to do. A crash leaves the
+ * In WAL mode nobody waits for the copy, where extents can be shared it takes no time, and where locks cannot be seen it is made otherwise:
+ * then there is nothing to do. A crash leaves the
  * destination, under a temporary name, which the next run sweeps.
  */
 import { errorCodeOf, toFileError } from '../../errors.js';
 import { cloneInto } from '../../files/clone.js';
 import { removeBegun } from '../../files/durable.js';
 import { readPiece } from '../../files/pieces.js';
+import { whyNotCopyable } from '../copyable.js';
 import { copyPieces, journalIn, newCopy, openLive, refuseLocked } from '../file-copy.js';
 import type { Identity } from '../open.js';
 
@@ -30,6 +32,7 @@ export async function copyAhead(
 ): Promise<boolean> {
   refuseLocked(path, identity);
   try {
+    if (whyNotCopyable(path) !== undefined) return false;
     const source = await openLive(path, identity);
     try {
       if (journalIn(readPiece(source.fd, Buffer.alloc(20), 0)) !== 'rollback') return false;

@@ -15,8 +15,9 @@
  * A process that dies here gives up its locks, and the copy is thrown away. Nothing is ever written to the database. While it is pinned
  * the log cannot be begun anew: should it grow beyond its limit, the pin is given up, whatever the copying process is doing.
  */
-import { statfsSync, statSync } from 'node:fs';
+import { statSync } from 'node:fs';
 import { JobError } from '../../errors.js';
+import { whyNotCopyable } from '../copyable.js';
 import { holdsShared, kernelLocks, readSlotOf } from '../kernel-locks.js';
 import { type Connection, type Identity, openForReading } from '../open.js';
 import { beginPinned, type PinnedFacts } from '../pinned.js';
@@ -142,9 +143,8 @@ function schemaVersionNow(connection: Connection): number | null {
 }
 
 function findHold(path: string, identity: Identity, journalMode: string): Hold {
-  if (!localFileSystems.has(statfsSync(path).type))
-    return { kind: 'none', why: 'the file system is not known to be local' };
-  if (kernelLocks() === undefined) return { kind: 'none', why: 'there is no /proc/locks' };
+  const why = whyNotCopyable(path);
+  if (why !== undefined) return { kind: 'none', why };
   const shmInode = statSync(`${path}-shm`, { throwIfNoEntry: false })?.ino;
   if (journalMode !== 'wal') {
     return seen(() => isShared(identity, shmInode))
@@ -182,14 +182,3 @@ function seen(look: () => boolean): boolean {
 function walBytes(path: string): number {
   return statSync(`${path}-wal`, { throwIfNoEntry: false })?.size ?? 0;
 }
-
-/** By statfs(2), where POSIX locks and a shared page cache are what SQLite expects. */
-const localFileSystems: ReadonlySet<number> = new Set([
-  0xef53, // ext4
-  0x5846_5342, // xfs
-  0x9123_683e, // btrfs
-  0x0102_1994, // tmpfs
-  0x2fc1_2fc1, // zfs
-  0xf2f5_2010, // f2fs
-  0x794c_7630, // overlayfs
-]);

@@ -14,6 +14,7 @@ import { existsSync, realpathSync, statSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { JobError } from '../../errors.js';
 import { freeBytes } from '../../files/disk-space.js';
+import { sync } from '../../files/durable.js';
 import { writeHotJournal } from '../../files/hot-journal.js';
 import { formatBytes } from '../../units.js';
 import { type LiveHeader, readLiveHeader, requireSameFile, syncLive } from '../live-header.js';
@@ -75,9 +76,9 @@ export async function restoreCutShort(
   progress: (done: number, total: number) => void,
 ): Promise<void> {
   const { path, identity, content, live, patienceMs } = request;
-  const { size } = statSync(path);
   const connection = monitorConnection();
   try {
+    const { size } = statSync(path);
     const pageSize = numberPragma(content.connection, 'page_size');
     const pageCount = numberPragma(content.connection, 'page_count');
     if (pageSize !== live.pageSize)
@@ -110,7 +111,10 @@ export async function restoreCutShort(
     if (found === live.schemaVersion) throw new Error('it is as it was');
     // An application that was faster may leave them in memory: `synchronous = OFF`.
     syncLive(path);
+    // So that a power cut does not bring the journal back.
+    sync(dirname(path));
   } catch (error) {
+    refuseMoved(path, identity, error);
     const reason = error instanceof Error ? error.message : String(error);
     throw new JobError(
       'io',
@@ -119,6 +123,19 @@ export async function restoreCutShort(
     );
   } finally {
     tolerantly(connection, () => letGo(connection));
+  }
+}
+
+/** A journal belongs to whatever bears the name: until it is put back, no lock keeps anybody from moving another file there. */
+function refuseMoved(path: string, identity: Identity, cause: unknown): void {
+  try {
+    requireSameFile(path, identity);
+  } catch {
+    throw new JobError(
+      'io',
+      `another file was moved to ${path} while it was being restored: it may hold the backup now, and not what was put there; look at it, and at what is in quarantine`,
+      { cause },
+    );
   }
 }
 
