@@ -1,7 +1,8 @@
 /**
  * Large files written at the pace of the disk. What a process writes waits in memory until it is synced; when 300 MB of it go to the disk
  * at once, an application's own fsync on the same file system waits behind them: its commits took 0.3 to 1.6 s at the worst on a disk that
- * writes 100 MB a second, and 0.05 to 0.12 s with a sync every 8 MiB, in the same time altogether (no better with 4 MiB, 0.15 s with 16).
+ * writes 100 MB a second, and 0.05 to 0.12 s with a sync every 8 MiB, in the same time altogether (no better with 4 MiB, 0.15 s with 16). On
+ * a disk that writes 1.4 GB a second it costs nothing: 1 GB was copied in 0.55 s, and in 0.8 s where all of it waited in memory.
  */
 import { type FileHandle, open } from 'node:fs/promises';
 import { Writable } from 'node:stream';
