@@ -10,8 +10,13 @@ export const companions = ['-wal', '-shm', '-journal'] as const;
 
 const magic = Buffer.from('SQLite format 3\0', 'latin1');
 
+export interface HeaderFacts {
+  readonly pageSize: number;
+  readonly journal: 'rollback' | 'wal';
+}
+
 /** What a database's first hundred bytes say; null when they cannot be a database's. */
-export function readHeaderFacts(bytes: Buffer): { pageSize: number; journal: 'rollback' | 'wal' } | null {
+export function readHeaderFacts(bytes: Buffer): HeaderFacts | null {
   if (bytes.length < 100 || !bytes.subarray(0, 16).equals(magic)) return null;
   const stored = bytes.readUInt16BE(16);
   const pageSize = stored === 1 ? 65_536 : stored;

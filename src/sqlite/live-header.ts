@@ -4,38 +4,34 @@
  */
 import { fsyncSync, readdirSync, statSync } from 'node:fs';
 import { JobError } from '../errors.js';
+import { type HeaderFacts, readHeaderFacts } from '../files/header.js';
 import { readPiece } from '../files/pieces.js';
 import type { Identity } from './open.js';
 
 export interface LiveHeader {
-  /** 1: a rollback journal; 2: a write-ahead log. */
-  readonly version: number;
+  /** Null: of no database, as far as these say. */
+  readonly facts: HeaderFacts | null;
   /** Moves with every transaction in rollback-journal mode. */
   readonly changeCounter: number;
   readonly schemaVersion: number;
-  readonly pageSize: number;
 }
 
 /** Undefined when this process has no connection to it; or it is too short to have a header. */
 export function readLiveHeader(path: string): LiveHeader | undefined {
-  const { dev, ino } = statSync(path);
-  const fd = descriptorOf({ device: dev, inode: ino });
+  const fd = descriptorAt(path);
   if (fd === undefined) return undefined;
   const header = readPiece(fd, Buffer.alloc(100), 0);
   if (header.length < 100) return undefined;
-  const pageSize = header.readUInt16BE(16);
   return {
-    version: header.readUInt8(18),
+    facts: readHeaderFacts(header),
     changeCounter: header.readUInt32BE(24),
     schemaVersion: header.readUInt32BE(40),
-    pageSize: pageSize === 1 ? 65_536 : pageSize,
   };
 }
 
 /** What others have written to it, brought to the disk. @throws what the kernel answers */
 export function syncLive(path: string): void {
-  const { dev, ino } = statSync(path);
-  const fd = descriptorOf({ device: dev, inode: ino });
+  const fd = descriptorAt(path);
   if (fd !== undefined) fsyncSync(fd);
 }
 
@@ -47,6 +43,11 @@ export function requireSameFile(path: string, expected: Identity): void {
     'identity-changed',
     `${path} was replaced by another file while it was being restored: nothing was done to either`,
   );
+}
+
+function descriptorAt(path: string): number | undefined {
+  const { dev, ino } = statSync(path);
+  return descriptorOf({ device: dev, inode: ino });
 }
 
 /** What SQLite has open of a file in this process. */

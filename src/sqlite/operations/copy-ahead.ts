@@ -4,8 +4,7 @@
  * pinned file. It reaches the disk as it is written, so that hardly anything is left to be written when commits go on.
  *
  * In WAL mode nobody waits for the copy, where extents can be shared it takes no time, and where locks cannot be seen it is made otherwise:
- * then there is nothing to do. A crash leaves the
- * destination, under a temporary name, which the next run sweeps.
+ * then there is nothing to do. A crash leaves the destination, under a temporary name, which the next run sweeps.
  */
 import { errorCodeOf, toFileError } from '../../errors.js';
 import { cloneInto } from '../../files/clone.js';

@@ -37,7 +37,7 @@ export function lockCutShort(
 ): LiveHeader | 'moved' | 'another-case' {
   const connection = monitorConnection();
   const known = pagesKnown();
-  if (readLiveHeader(file.path)?.version !== 1 || existsSync(`${file.path}-wal`)) return 'another-case';
+  if (readLiveHeader(file.path)?.facts?.journal !== 'rollback' || existsSync(`${file.path}-wal`)) return 'another-case';
   return tolerantly(connection, () => {
     // With a log, what follows would end it.
     if (connection.pragma('journal_mode', { simple: true }) === 'wal') return 'another-case';
@@ -49,7 +49,8 @@ export function lockCutShort(
       requireSameFile(file.path, file);
       if (readMonitor().dataVersion !== file.dataVersion) return 'moved';
       const header = readLiveHeader(file.path);
-      if (header?.version !== 1 || numberPragma(connection, 'page_count') >= known) return 'another-case';
+      if (header?.facts?.journal !== 'rollback' || numberPragma(connection, 'page_count') >= known)
+        return 'another-case';
       isHeld = true;
       return header;
     } finally {
@@ -81,10 +82,10 @@ export async function restoreCutShort(
     const { size } = statSync(path);
     const pageSize = numberPragma(content.connection, 'page_size');
     const pageCount = numberPragma(content.connection, 'page_count');
-    if (pageSize !== live.pageSize)
+    if (pageSize !== live.facts?.pageSize)
       throw new JobError(
         'refused',
-        `${path} has pages of ${live.pageSize} bytes and the backup of ${pageSize}: stop what uses it, and restore again`,
+        `${path} has pages of ${live.facts?.pageSize} bytes and the backup of ${pageSize}: stop what uses it, and restore again`,
       );
     requireSpace(path, pageSize * pageCount);
     const numbers = { changeCounter: next(live.changeCounter), schemaVersion: next(live.schemaVersion) };
