@@ -1,11 +1,13 @@
 /**
  * What the daemon shows to others: the watch kept current, counts, HTTP, notifications. It looks for news every second, and spends at
  * most a twentieth of its time on reading them. Nothing here is waited for by a run, and nothing that fails here fails one.
+ *
+ * What serves HTTP is loaded where it is asked for: its libraries are a hundred files, which cost 5 MB and more.
  */
 import type { Config, HttpConfig } from '../config/config.js';
 import { toJobError } from '../errors.js';
-import { Metrics } from '../http/metrics.js';
-import { HttpServer } from '../http/server.js';
+import type { Metrics } from '../http/metrics.js';
+import type { HttpServer } from '../http/server.js';
 import type { Notifier } from '../notify/notifier.js';
 import { RunUnderWay } from '../overview/run-under-way.js';
 import { Watch } from '../overview/watch.js';
@@ -25,13 +27,16 @@ export class Display {
   readonly #log: Parts['log'];
   readonly #watch: Watch;
   readonly #notifier: Notifier;
-  readonly #metrics = new Metrics();
   readonly #timer: NodeJS.Timeout;
+  /** From the first server on; a second one goes on counting. */
+  #metrics: Metrics | undefined;
   #http: HttpServer | undefined;
   /** As the server is, and as it is to be. */
   #config: HttpConfig | null;
   #wanted: HttpConfig | null;
-  #renewing: Promise<void> = Promise.resolve();
+  /** When the first server is there, if there is to be one. */
+  readonly #begun: Promise<void>;
+  #renewing: Promise<void>;
   #notBefore = 0;
   #judgeAgainAt = Number.POSITIVE_INFINITY;
   #reading: Promise<void> | undefined;
@@ -46,7 +51,8 @@ export class Display {
     this.#watch = new Watch(parts, { startedAt, only, patienceMs });
     this.#config = parts.config.http;
     this.#wanted = this.#config;
-    this.#http = this.#serve();
+    this.#begun = this.#serve();
+    this.#renewing = this.#begun;
     this.#timer = setInterval(() => {
       this.#safely(() => {
         if (performance.now() >= this.#notBefore && this.#watch.isStale()) void this.look();
@@ -116,13 +122,16 @@ export class Display {
     if (JSON.stringify(this.#wanted) === JSON.stringify(this.#config)) return;
     this.#config = this.#wanted;
     await this.#http?.close();
-    this.#http = this.#closed ? undefined : this.#serve();
+    this.#http = undefined;
+    await this.#serve();
   }
 
   async #read(): Promise<void> {
     let restMs = 0;
+    // Else what ends meanwhile would be counted by nobody.
+    await this.#begun;
     try {
-      for (const report of await this.#watch.refresh()) this.#metrics.count(report);
+      for (const report of await this.#watch.refresh()) this.#metrics?.count(report);
     } catch (error) {
       this.#log.error({ err: toJobError(error) }, unread);
       restMs = judgeMs;
@@ -148,13 +157,25 @@ export class Display {
     }
   }
 
-  #serve(): HttpServer | undefined {
-    if (this.#config === null) return undefined;
-    const sources = {
-      overview: () => this.#watch.overview(),
-      metrics: this.#metrics,
-      channels: () => this.#notifier.counts(),
-    };
-    return new HttpServer(this.#config, sources, this.#log);
+  /** Never throws. */
+  async #serve(): Promise<void> {
+    const config = this.#config;
+    if (config === null) return;
+    try {
+      const [{ HttpServer }, { Metrics }] = await Promise.all([
+        import('../http/server.js'),
+        import('../http/metrics.js'),
+      ]);
+      if (this.#closed) return;
+      this.#metrics ??= new Metrics();
+      const sources = {
+        overview: () => this.#watch.overview(),
+        metrics: this.#metrics,
+        channels: () => this.#notifier.counts(),
+      };
+      this.#http = new HttpServer(config, sources, this.#log);
+    } catch (error) {
+      this.#log.error({ err: toJobError(error) }, 'http cannot be served');
+    }
   }
 }

@@ -1,6 +1,6 @@
 /**
- * The metrics of docs/metrics.md. What is counted (jobs that have ended) is counted as it happens; all else is set from the overview at the
- * moment of the scrape, so that a database which is gone takes its series along.
+ * The metrics of docs/metrics.md. What is counted (jobs that have ended) is counted as it happens, from when HTTP was first served; all else
+ * is set from the overview at the moment of the scrape, so that a database which is gone takes its series along.
  */
 import { Counter, Gauge, Histogram, Registry } from 'prom-client';
 import { healthStatuses } from '../jobs/health-verdict.js';
