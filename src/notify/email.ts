@@ -52,7 +52,8 @@ async function send(
 ): Promise<void> {
   // Most installations have no use for it: loaded when it is needed.
   const { createTransport } = await import('nodemailer');
-  const { timeoutMs } = attempt;
+  // The deadline comes first, and knows what to say; these end what it leaves behind.
+  const laterMs = attempt.timeoutMs + 1000;
   const transport = createTransport({
     host,
     port,
@@ -60,9 +61,9 @@ async function send(
     requireTLS: tls === 'starttls',
     ignoreTLS: tls === 'none',
     ...(user !== undefined && { auth: { user, pass: password ?? '' } }),
-    connectionTimeout: timeoutMs,
-    greetingTimeout: timeoutMs,
-    socketTimeout: timeoutMs,
+    connectionTimeout: laterMs,
+    greetingTimeout: laterMs,
+    socketTimeout: laterMs,
     disableFileAccess: true,
     disableUrlAccess: true,
   });
