@@ -29,7 +29,7 @@ interface Call {
 const lookalike = 'logs-20200101T000000Z-daily.db';
 
 describe('a daily run killed before a file operation in the backup directory', () => {
-  test('leaves whole backups only, and the next run cleans up: in the copying, at each call that gives or takes a name, and right after', async (context) => {
+  test('leaves whole backups only, and the next run cleans up: in the copying, at each call that gives or takes a name, and after the last', async (context) => {
     const site = await steady({ compress: 'none' });
     // A write or sync makes no name: killed before it, a run leaves what it leaves before the next call of another kind.
     await sweep(context, site, (calls) => [Math.ceil(linksIn(calls)[0] / 3), ...namingsIn(calls)]);
@@ -187,7 +187,7 @@ function linksIn(calls: readonly Call[]): [manifest: number, backup: number, ...
   return [manifest, backup, ...more];
 }
 
-/** The numbers of the calls that give a name or take one from a backup or its manifest, and of those right after the former. */
+/** The numbers of the calls that give a name or take one from a backup or its manifest, and of the one right after the last of the former. */
 function namingsIn(calls: readonly Call[]): number[] {
   const taken = calls.flatMap(({ operation, path: file }, index) =>
     operation === 'unlink' && !file.endsWith('.partial') ? [index + 1] : [],
@@ -195,5 +195,6 @@ function namingsIn(calls: readonly Call[]): number[] {
   const renamed = calls.flatMap(({ operation }, index) => (operation === 'rename' ? [index + 1] : []));
   // A backup is deleted before its manifest; and a plain file when its manifest names the delta.
   expect([taken.length, renamed.length]).toEqual([3, 1]);
-  return [...[...linksIn(calls), ...renamed].flatMap((at) => [at, at + 1]), ...taken];
+  const given = [...linksIn(calls), ...renamed];
+  return [...given, ...taken, Math.max(...given) + 1].filter((at, index, all) => all.indexOf(at) === index);
 }
