@@ -25,6 +25,8 @@ export interface HealthVerdict {
   readonly status: HealthStatus;
   /** Each a sentence with its figure and the threshold it passed. */
   readonly warnings: readonly string[];
+  /** The worst of what somebody has to see to: of what is merely worth a warning nobody is told. */
+  readonly trouble: 'degraded' | 'unhealthy' | undefined;
 }
 
 /** The worst finding decides; every finding is told. */
@@ -84,8 +86,13 @@ export function judgeHealth(evidence: HealthEvidence, limits: HealthOptions): He
   if (evidence.journalMode !== 'wal')
     say('healthy', `journal mode is ${evidence.journalMode}: writers wait while a backup is copied; WAL would not`);
 
-  const status = worstStatus(findings.map(([each]) => each));
-  return { status, warnings: findings.map(([, sentence]) => sentence) };
+  const found = findings.map(([each]) => each);
+  return {
+    status: worstStatus(found),
+    warnings: findings.map(([, sentence]) => sentence),
+    // A warning ranks above a degraded state, and must not hide it.
+    trouble: (['unhealthy', 'degraded'] as const).find((each) => found.includes(each)),
+  };
 }
 
 /** Nothing at all is healthy. */

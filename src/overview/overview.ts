@@ -142,6 +142,8 @@ export interface DatabaseView {
     readonly message: string;
     /** Whether what has happened is a restore, and not the want of a decision. */
     readonly restored: boolean;
+    /** Whether a guarded run came to it, and `explain` can tell how; else it was a restore by hand. */
+    readonly guarded: boolean;
   } | null;
   /** The newest restore in place that nobody has acknowledged. */
   readonly lastRestore: { readonly at: Date; readonly outcome: JobOutcome; readonly summary: string } | null;

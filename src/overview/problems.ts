@@ -49,8 +49,8 @@ export function databaseProblems(records: DatabaseRecords, now: Date): Problem[]
 
 /** What somebody decides, or what was decided already and somebody should know. */
 function incidentProblem(name: string, incident: NonNullable<DatabaseView['incident']>): Problem {
-  const { runId, row, since, message, restored } = incident;
-  const explain = `\`debuggle-maintenance explain ${runId}\` says how it came to that.`;
+  const { runId, row, since, message, restored, guarded } = incident;
+  const explain = guarded ? `\`debuggle-maintenance explain ${runId}\` says how it came to that. ` : '';
   return {
     key: `${name}/incident`,
     kind: restored ? 'restore' : 'damage',
@@ -60,7 +60,7 @@ function incidentProblem(name: string, incident: NonNullable<DatabaseView['incid
     schedule: null,
     title: restored ? `${name} was restored from a backup, by itself` : `${name}: a decision is needed`,
     message: `incident ${row}: ${message}`,
-    advice: `${explain} Nothing rewrites this database and no backup is deleted until \`debuggle-maintenance ack ${name}\`.`,
+    advice: `${explain}Nothing rewrites this database and no backup is deleted until \`debuggle-maintenance ack ${name}\`.`,
     since,
   };
 }
@@ -135,16 +135,16 @@ function staleBackup(records: DatabaseRecords, now: Date): Problem | undefined {
 function poorCondition({ known, evidence, limits }: DatabaseRecords): Problem | undefined {
   const { name, measured } = known;
   if (evidence === null || measured === null) return undefined;
-  const { status, warnings } = judgeHealth({ ...evidence, newestBackupAgeMs: 0 }, limits);
-  if (status !== 'degraded' && status !== 'unhealthy') return undefined;
+  const { trouble, warnings } = judgeHealth({ ...evidence, newestBackupAgeMs: 0 }, limits);
+  if (trouble === undefined) return undefined;
   return {
     key: `${name}/condition`,
     kind: 'failure',
-    severity: status === 'unhealthy' ? 'critical' : 'warning',
+    severity: trouble === 'unhealthy' ? 'critical' : 'warning',
     database: name,
     job: null,
     schedule: null,
-    title: `${name} is ${status}`,
+    title: `${name} is ${trouble}`,
     message: `${warnings.join('; ')}.`,
     advice: '',
     since: measured.at,

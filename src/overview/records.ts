@@ -148,11 +148,11 @@ function incidentOf(history: History, name: string): DatabaseView['incident'] {
   const incident = history.openIncident(name);
   if (incident === undefined) return null;
   const { runId, row, at, message } = incident;
-  const restored = history
-    .guardedRuns(runId)
-    .flatMap(({ database, decisions }) => (database === name ? decisions : []))
+  const guarded = history.guardedRuns(runId).filter(({ database }) => database === name);
+  const restored = guarded
+    .flatMap(({ decisions }) => decisions)
     .some((decision) => decision.at.getTime() === at.getTime() && decision.outcome === 'restored');
-  return { runId, row, since: at, message, restored };
+  return { runId, row, since: at, message, restored, guarded: guarded.length > 0 };
 }
 
 /** When the database itself was last restored, and what then became of it; null: never, or somebody has acknowledged it since. */

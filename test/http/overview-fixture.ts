@@ -273,6 +273,7 @@ export const troubled = overview({
         since: ago(9 * hour),
         message: 'damage in orders; a restore would lose the rows of 7 hours.',
         restored: false,
+        guarded: true,
       },
       retentionWaits: 'the database is damaged, and every backup may be needed',
       backups: backups('orders', 9).map((one, n) =>

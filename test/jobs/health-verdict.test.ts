@@ -22,6 +22,9 @@ test('a database within all limits is healthy, and nothing is said of it', () =>
   expect(judgeHealth(fine, limits)).toEqual({ status: 'healthy', warnings: [] });
 });
 
+const troubleOf = (status: string): string | undefined =>
+  ['degraded', 'unhealthy'].includes(status) ? status : undefined;
+
 describe('each limit', () => {
   test.each<[keyof HealthEvidence, below: number, at: number, beyond: number, status: string, sentence: RegExp]>([
     ['probeMs', 999, 1000, 1000.5, 'degraded', /^the probe query took 1\.0 s, more than 1\.0 s$/],
@@ -53,6 +56,7 @@ describe('each limit', () => {
     expect(judgeHealth({ ...fine, [name]: beyond }, limits)).toEqual({
       status,
       warnings: [expect.stringMatching(sentence)],
+      trouble: troubleOf(status),
     });
   });
 
@@ -67,6 +71,7 @@ describe('each limit', () => {
     expect(judgeHealth({ ...fine, ...change }, limits)).toEqual({
       status,
       warnings: [expect.stringMatching(sentence)],
+      trouble: troubleOf(status),
     });
   });
 
@@ -94,7 +99,7 @@ describe('each limit', () => {
 
 test('the worst finding decides, and every one is told', () => {
   const evidence = { ...fine, mode: 0o644, probeMs: 5000, walBytes: 2e9, journalMode: 'delete' };
-  expect(judgeHealth(evidence, limits)).toMatchObject({ status: 'warning' });
+  expect(judgeHealth(evidence, limits)).toMatchObject({ status: 'warning', trouble: 'degraded' });
   expect(judgeHealth(evidence, limits).warnings).toHaveLength(4);
   expect(judgeHealth({ ...evidence, missingTables: ['logs'] }, limits)).toMatchObject({ status: 'unhealthy' });
 });

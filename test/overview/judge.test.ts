@@ -30,7 +30,7 @@ describe('time alone makes', () => {
 test.each<[string, Parameters<typeof records>, string, string]>([
   [
     'an open incident',
-    [{ incident: { runId: 'r', row: 'R12', since: noon, message: 'damaged, held', restored: false } }],
+    [{ incident: { runId: 'r', row: 'R12', since: noon, message: 'damaged, held', restored: false, guarded: true } }],
     'unhealthy',
     'an incident is open: damaged, held',
   ],

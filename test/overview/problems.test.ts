@@ -30,7 +30,9 @@ test.each<[string, Parameters<typeof records>, Partial<Problem>]>([
   [
     'an incident, which says what its held job would say again',
     [
-      { incident: { runId: 'run1', row: 'R12', since: noon, message: 'damaged, held', restored: false } },
+      {
+        incident: { runId: 'run1', row: 'R12', since: noon, message: 'damaged, held', restored: false, guarded: true },
+      },
       { problems: [{ ...open, job: 'vacuum', outcome: 'held', code: null }] },
     ],
     {
@@ -42,8 +44,24 @@ test.each<[string, Parameters<typeof records>, Partial<Problem>]>([
     },
   ],
   [
+    'an incident of a restore by hand, of which no guarded run can tell',
+    [{ incident: { runId: 'run1', row: 'R13', since: noon, message: 'not sound', restored: false, guarded: false } }],
+    { key: 'logs/incident', kind: 'damage', advice: expect.stringMatching(/^Nothing rewrites/) as string },
+  ],
+  [
     'a restore by itself that nobody has acknowledged',
-    [{ incident: { runId: 'run1', row: 'R8', since: noon, message: 'restored, and sound', restored: true } }],
+    [
+      {
+        incident: {
+          runId: 'run1',
+          row: 'R8',
+          since: noon,
+          message: 'restored, and sound',
+          restored: true,
+          guarded: true,
+        },
+      },
+    ],
     { key: 'logs/incident', kind: 'restore', severity: 'critical', message: 'incident R8: restored, and sound' },
   ],
   [
@@ -64,6 +82,11 @@ test.each<[string, Parameters<typeof records>, Partial<Problem>]>([
   [
     'a full disk, as measured',
     [{}, { evidence: { ...(records().evidence ?? never()), freeDiskBytes: 5e8 } }],
+    { key: 'logs/condition', kind: 'failure', severity: 'warning', title: 'logs is degraded' },
+  ],
+  [
+    'a full disk beside what is only worth a warning, which does not hide it',
+    [{}, { evidence: { ...(records().evidence ?? never()), freeDiskBytes: 5e8, mode: 0o644 } }],
     { key: 'logs/condition', kind: 'failure', severity: 'warning', title: 'logs is degraded' },
   ],
   [
