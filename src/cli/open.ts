@@ -61,7 +61,7 @@ function assemble(config: Config, stdout: 'stdout' | 'stderr' | 'none', readOnly
     journald: stdout !== 'none' && isJournal(process.env, fstatSync(stdout === 'stdout' ? 1 : 2)),
   });
   const history = History.open(config.stateDirectory, { now: () => new Date(), log, readOnly });
-  const engine = new Engine({ memoryBytes: config.childMemoryBytes, tempDirectory: config.scratchDirectory });
+  const engine = new Engine(limitsOf(config));
   return {
     config,
     log,
@@ -73,6 +73,11 @@ function assemble(config: Config, stdout: 'stdout' | 'stderr' | 'none', readOnly
       log.close();
     },
   };
+}
+
+/** Of the children. */
+export function limitsOf(config: Config): { memoryBytes: number; tempDirectory: string } {
+  return { memoryBytes: config.childMemoryBytes, tempDirectory: config.scratchDirectory };
 }
 
 /** What must not be written anywhere. */

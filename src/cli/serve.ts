@@ -21,6 +21,7 @@ import { notifierOf } from './notifier-of.js';
 import {
   type GlobalOptions,
   interrupted,
+  limitsOf,
   openParts,
   type Parts,
   readConfig,
@@ -249,7 +250,7 @@ class Daemon {
     try {
       const config = readConfig({ config: this.#config.file });
       if (config.stateDirectory !== this.#config.stateDirectory || config.log.file !== this.#config.log.file) {
-        throw new JobError('refused', 'state_directory and log take effect with a restart');
+        throw new JobError('refused', 'state_directory and log.file take effect with a restart');
       }
       refuseOverlaps({ config, engine: this.parts.engine }).then(
         () => this.#adopt(config),
@@ -261,9 +262,11 @@ class Daemon {
   }
 
   #adopt(config: Config): void {
-    const { log, history } = this.parts;
+    const { log, history, engine } = this.parts;
     this.#config = config;
     this.#queue.setLimit(config.concurrency);
+    engine.limit(limitsOf(config));
+    log.setLevel(config.log.level);
     for (const schedule of config.schedules) history.seeSchedule(schedule.name, new Date());
     this.#scheduler?.reload(this.#timed(), this.#marks());
     for (const warning of config.warnings) log.warn({ at: formatMistake(warning) }, 'configuration');

@@ -77,25 +77,32 @@ const idleMs = 1000;
 const lockPollMs = 200;
 const closePatienceMs = 2000;
 
+/** Of each child. */
+export interface EngineLimits {
+  readonly memoryBytes: number;
+  /** The deadline of a call that names none and is not long by nature; default 60 s. */
+  readonly shortOperationMs?: number;
+  /** Where SQLite puts temporary files, unless SQLITE_TMPDIR says otherwise. */
+  readonly tempDirectory?: string;
+}
+
 export class Engine {
   readonly #children = new Set<Child>();
   /** Which database each busy child works on. */
   readonly #users = new Map<Child, string>();
   readonly #idle: Child[] = [];
   readonly #timers = new Map<Child, NodeJS.Timeout>();
+  #limits: EngineLimits;
   #closed = false;
 
-  /**
-   * @param limits of each child; `shortOperationMs`: the deadline of a call that names none and is not long by nature, default 60 s;
-   *   `tempDirectory`: where SQLite in the children puts temporary files, unless SQLITE_TMPDIR says otherwise
-   */
-  constructor(
-    private readonly limits: {
-      readonly memoryBytes: number;
-      readonly shortOperationMs?: number;
-      readonly tempDirectory?: string;
-    },
-  ) {}
+  constructor(limits: EngineLimits) {
+    this.#limits = limits;
+  }
+
+  /** For SIGHUP: what holds for the children that are started from now on. */
+  limit(limits: Pick<EngineLimits, 'memoryBytes' | 'tempDirectory'>): void {
+    this.#limits = { ...this.#limits, ...limits };
+  }
 
   /** How many children live at this moment. */
   get size(): number {
@@ -111,8 +118,8 @@ export class Engine {
       () => this.#take(database),
       (child) => this.#giveBack(child),
       signal,
-      this.limits.shortOperationMs ?? shortOperationMs,
-      this.limits.memoryBytes,
+      this.#limits.shortOperationMs ?? shortOperationMs,
+      this.#limits.memoryBytes,
     );
   }
 
@@ -176,7 +183,7 @@ export class Engine {
   }
 
   #fork(): Child {
-    const child = new Child(this.limits);
+    const child = new Child(this.#limits);
     this.#children.add(child);
     void child.exited.then(() => {
       this.#children.delete(child);

@@ -8,7 +8,7 @@ export interface CleanOptions {
   /** Values that must never be written, as they are at the moment. Empty ones are ignored. */
   readonly secrets: () => readonly string[];
   /** Whether errors that are defects of ours show their stack. */
-  readonly stacks: boolean;
+  readonly stacks: () => boolean;
 }
 
 const longestText = 4096;
@@ -66,7 +66,7 @@ export function createCleaner({ secrets, stacks }: CleanOptions): Cleaner {
     return {
       code: text(code),
       message: text(value.message),
-      ...(stacks && unexpected && origin.stack !== undefined && { stack: text(origin.stack) }),
+      ...(stacks() && unexpected && origin.stack !== undefined && { stack: text(origin.stack) }),
     };
   }
 

@@ -32,6 +32,8 @@ export interface Log extends Logger {
   failures(): { readonly file?: Dropped; readonly stdout?: Dropped };
   /** The last lines of one run as they were written, oldest first; of a long one, or one of long ago, less than all. */
   tail(runId: string): readonly string[];
+  /** For SIGHUP: less urgent lines are not written from now on. */
+  setLevel(level: LogLevel): void;
   /** For SIGHUP: what must not be written from now on. */
   setSecrets(secrets: readonly string[]): void;
   /** For SIGHUP: the file under the configured path, after logrotate has moved the old one away. */
@@ -46,7 +48,7 @@ const priorities: Readonly<Record<string, number>> = { debug: 7, info: 6, warn: 
 export function createLog(options: LogOptions): Log {
   const { level, file, stdout, journald, nowMs = () => performance.now() } = options;
   let secrets = options.secrets ?? [];
-  const cleaner = createCleaner({ secrets: () => secrets, stacks: level === 'debug' });
+  const cleaner = createCleaner({ secrets: () => secrets, stacks: () => json.level === 'debug' });
   const newest = new NewestLines();
   const complain = once(options.complain ?? (stdout === 'stderr' ? () => undefined : sayOnStderr));
   const emit: ((line: string, level: LogLevel) => void)[] = [];
@@ -115,6 +117,9 @@ export function createLog(options: LogOptions): Log {
         return { ...(ofFile && { file: ofFile }), ...(ofStream && { stdout: ofStream }) };
       },
       tail: (run) => newest.of(run),
+      setLevel: (to) => {
+        json.level = to;
+      },
       setSecrets: (values) => {
         secrets = values;
       },

@@ -143,6 +143,13 @@ describe('SIGHUP', () => {
       expect.stringMatching(/config\.yaml:1:\d+: timezone: unknown time zone/),
       expect.stringMatching(/config\.yaml:2:\d+: shedules: .*schedules/),
     ]);
+
+    fs.writeFileSync(site.file, valid.replace('maintenance.log', 'elsewhere.log'));
+    daemon.signal('SIGHUP');
+    const refusals = (): unknown[] => daemon.logLines().flatMap(({ mistakes }) => mistakes ?? []);
+    await until('the other refusal', () => refusals().length === 3);
+    expect(refusals().at(-1)).toBe('state_directory and log.file take effect with a restart');
+
     const { length } = daemon.logLines().filter(is('configuration reloaded'));
     fs.writeFileSync(site.file, valid);
     daemon.signal('SIGHUP');

@@ -253,8 +253,9 @@ describe('a call that does not end', () => {
   });
 });
 
-test('a child that uses more memory than allowed is ended, alone, and the message says how much', async () => {
-  const engine = startEngine(200 * MB);
+test('a child that uses more memory than allowed by now is ended, alone, and the message says how much', async () => {
+  const engine = startEngine();
+  engine.limit({ memoryBytes: 200 * MB });
   const other = engine.session('users');
   await other.call('freeBytes', { path: '/' });
   const sql =

@@ -257,6 +257,18 @@ describe('the tail of a run', () => {
   });
 });
 
+test('the level can change while the program runs, for children of the log, too', () => {
+  const use = (log: Log): void => {
+    const child = log.child({ database: 'logs' });
+    child.debug({}, 'before');
+    log.setLevel('debug');
+    child.debug({}, 'debug');
+    log.setLevel('error');
+    child.warn({}, 'after');
+  };
+  expect(lines(use).map((line) => line['msg'])).toEqual(['debug']);
+});
+
 test('what is secret can change while the program runs, for children of the log, too', () => {
   const use = (log: Log): void => {
     const child = log.child({ database: 'logs' });
