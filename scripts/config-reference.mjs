@@ -31,6 +31,7 @@ function reference() {
     ...section('`log`', { ...log, description: undefined }),
     ...section('`http`', { ...http.anyOf[0], description: undefined }),
     ...section('`databases.NAME`', databases.additionalProperties),
+    ...section('`databases.NAME.hooks`', databases.additionalProperties.properties.hooks, '###'),
     ...section('`schedules.NAME`', schedules.additionalProperties),
     '## `jobs`',
     '',

@@ -156,7 +156,7 @@ export const documentSchema = z.strictObject({
   timezone: text(timeZoneMistake).default('UTC').describe('The zone of all cron patterns: an IANA name.'),
   state_directory: path()
     .default(defaultDirectories.state)
-    .describe('History, locks and control. One program at a time.'),
+    .describe('History, locks, quarantine and control. One daemon at a time.'),
   report_directory: path().default(defaultDirectories.reports).describe('Where the reports of runs are written.'),
   scratch_directory: path()
     .optional()
