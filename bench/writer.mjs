@@ -6,7 +6,7 @@ import { start } from './processes.mjs';
 const script = path.join(import.meta.dirname, '..', 'test', 'helpers', 'children', 'writer.mjs');
 
 /**
- * @typedef {{ commits: number, worstMs: number, p50Ms: number, p99Ms: number, blockedMs: number, errors: string[], walGrowthBytes: number }} WriterMeasures
+ * @typedef {{ commits: number, worstMs: number, p50Ms: number, p99Ms: number, totalMs: number, errors: string[], walGrowthBytes: number }} WriterMeasures
  */
 
 /**

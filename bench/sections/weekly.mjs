@@ -97,6 +97,14 @@ async function runWeekly(database, directory) {
 }
 
 /**
+ * What its commits took beyond what as many took before, when nobody else worked on the database.
+ * @param {Measurement} measurement
+ */
+function blockedMs({ idle, during }) {
+  return during.totalMs - (during.commits * idle.totalMs) / idle.commits;
+}
+
+/**
  * @param {readonly Measurement[]} measurements
  * @param {import('../run.mjs').Options} options
  */
@@ -107,7 +115,7 @@ function print(measurements, { rounds, sizeBytes }) {
       name,
       done: of[0].done,
       ms: median(of.map(({ ms }) => ms)),
-      blockedMs: median(of.map(({ during }) => during.blockedMs)),
+      blockedMs: median(of.map(blockedMs)),
       worstMs: Math.max(...of.map(({ during }) => during.worstMs)),
       idleWorstMs: Math.max(...of.map(({ idle }) => idle.worstMs)),
       reclaimed: median(of.map(({ bytesBefore, bytesAfter }) => bytesBefore - bytesAfter)),

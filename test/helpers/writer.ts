@@ -27,8 +27,8 @@ interface WriterMeasures {
   readonly worstMs: number;
   readonly p50Ms: number;
   readonly p99Ms: number;
-  /** What commits took beyond the usual, altogether. */
-  readonly blockedMs: number;
+  /** All commits together. */
+  readonly totalMs: number;
   readonly errors: readonly string[];
   /** The most the -wal was larger than at the beginning. */
   readonly walGrowthBytes: number;

@@ -63,8 +63,7 @@ function measure() {
     worstMs: sorted.at(-1) ?? 0,
     p50Ms: at(0.5),
     p99Ms: at(0.99),
-    // What they took beyond the usual.
-    blockedMs: sorted.reduce((sum, ms) => sum + Math.max(0, ms - at(0.5)), 0),
+    totalMs: sorted.reduce((sum, ms) => sum + ms, 0),
     errors,
     walGrowthBytes: Math.max(0, walBytes.most - walBytes.first),
   });
