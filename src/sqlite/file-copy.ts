@@ -2,15 +2,15 @@
  * The files of a live database, read by a process that never has a connection to it. Closing a descriptor drops all locks that a process has
  * on the file, also SQLite's; so a process that has any is refused here. https://www.sqlite.org/howtocorrupt.html#posix_close_bug
  *
- * By calls that wait: asked for by promises, the same took 0.62 to 0.70 s and 0.8 s of processor time for 1 GB where this takes 0.38 to 0.44 s
- * of both (`cp`: 0.37 to 0.59 s).
+ * Copied by calls that wait: asked for by promises, the same took 0.62 to 0.70 s and 0.8 s of processor time for 1 GB where this takes 0.38 to
+ * 0.44 s of both (`cp`: 0.37 to 0.59 s).
  */
 import { constants, statSync } from 'node:fs';
 import { type FileHandle, open } from 'node:fs/promises';
 import { setImmediate } from 'node:timers/promises';
 import { JobError } from '../errors.js';
 import { PacedSync } from '../files/paced.js';
-import { readPiece, writePiece } from '../files/pieces.js';
+import { readPiece, readPieceBeside, writePiece } from '../files/pieces.js';
 import { kernelLocks } from './kernel-locks.js';
 import type { Identity } from './open.js';
 
@@ -71,18 +71,26 @@ export async function copyPieces(
   each: (piece: Buffer, offset: number) => void,
 ): Promise<number> {
   const pace = new PacedSync(target);
-  const copied = await eachPiece(source, { limit, pieceBytes }, async (piece, offset) => {
-    each(piece, offset);
-    writePiece(target.fd, piece, offset);
+  const buffer = Buffer.allocUnsafeSlow(pieceBytes);
+  let copied = 0;
+  for (;;) {
+    const wanted = Math.min(pieceBytes, (limit ?? Number.POSITIVE_INFINITY) - copied);
+    const piece = readPiece(source.fd, buffer.subarray(0, wanted), copied);
+    if (piece.length === 0) break;
+    each(piece, copied);
+    writePiece(target.fd, piece, copied);
     await pace.wrote(piece.length);
-  });
+    copied += piece.length;
+    if (copied % breathBytes === 0) await setImmediate();
+  }
   await pace.settled();
   return copied;
 }
 
 /**
- * Makes an earlier copy what the file is now. Where little has changed that is two files read and next to nothing written: for 1 GB in memory
- * 0.38 to 0.42 s, where writing it took 0.8 to 0.9 s; and nothing is left to be synced that others would wait behind.
+ * Makes an earlier copy what the file is now. Where little has changed that is two files read and next to nothing written, which leaves nothing
+ * to be synced that others would wait behind. Writers are waiting: while one piece is compared, the next of both files are read beside it. For
+ * 1 GB in memory 0.26 to 0.29 s on two processors, where one call after the other took 0.34 to 0.37 s, and writing it 0.8 to 0.9 s.
  *
  * @returns how many bytes there are
  */
@@ -92,29 +100,29 @@ export async function makeEqual(
   limit: number | null,
   each: (piece: Buffer, offset: number) => void,
 ): Promise<number> {
-  const buffer = Buffer.allocUnsafeSlow(comparedBytes);
-  const bytes = await eachPiece(source, { limit, pieceBytes: comparedBytes }, (piece, offset) => {
+  const buffers = [0, 1].map(() => [Buffer.allocUnsafeSlow(comparedBytes), Buffer.allocUnsafeSlow(comparedBytes)]);
+  const readAt = (index: number, offset: number): Promise<[Buffer, Buffer]> => {
+    const [there, here] = buffers[index % 2] as [Buffer, Buffer];
+    const wanted = Math.min(comparedBytes, (limit ?? Number.POSITIVE_INFINITY) - offset);
+    const reading = Promise.all([
+      readPieceBeside(source, there.subarray(0, wanted), offset),
+      readPieceBeside(target, here.subarray(0, wanted), offset),
+    ]);
+    // Thrown where it is waited for; nobody does when the piece before it is refused.
+    reading.catch(() => undefined);
+    return reading;
+  };
+  let bytes = 0;
+  let reading = readAt(0, 0);
+  for (let index = 1; ; index += 1) {
+    const [piece, copied] = await reading;
+    if (piece.length === 0) break;
+    const offset = bytes;
+    bytes += piece.length;
+    reading = readAt(index, bytes);
     each(piece, offset);
-    const copied = readPiece(target.fd, buffer.subarray(0, piece.length), offset);
     if (!piece.equals(copied)) writePiece(target.fd, piece, offset);
-  });
+  }
   if ((await target.stat()).size !== bytes) await target.truncate(bytes);
   return bytes;
-}
-
-async function eachPiece(
-  source: FileHandle,
-  { limit, pieceBytes: most }: { limit: number | null; pieceBytes: number },
-  each: (piece: Buffer, offset: number) => Promise<void> | void,
-): Promise<number> {
-  const buffer = Buffer.allocUnsafeSlow(most);
-  let offset = 0;
-  for (;;) {
-    const wanted = Math.min(most, (limit ?? Number.POSITIVE_INFINITY) - offset);
-    const piece = readPiece(source.fd, buffer.subarray(0, wanted), offset);
-    if (piece.length === 0) return offset;
-    await each(piece, offset);
-    offset += piece.length;
-    if (offset % breathBytes === 0) await setImmediate();
-  }
 }
