@@ -3,7 +3,7 @@ import { dirname, join } from 'node:path';
 import { JobError, UsageError } from '../errors.js';
 import type { Backup } from '../files/backups.js';
 import { storedNames } from '../files/names.js';
-import { goodBackups } from '../jobs/good-backups.js';
+import { goodBackups, newestOf } from '../jobs/good-backups.js';
 import type { Listed } from '../jobs/targets.js';
 import type { BackupView, DatabaseView } from '../overview/overview.js';
 import { Watch } from '../overview/watch.js';
@@ -107,11 +107,13 @@ export async function chooseBackup(
     throw new UsageError(`${name} names ${more.length + 1} databases: say which one with --database`);
   const { history } = parts;
   const { backups } = await backupsOf(parts, listed);
-  const backup = goodBackups(backups, {
+  const good = goodBackups(backups, {
     bad: history.badBackups(listed.target.name),
     isDamaged: history.damagedSince(listed.target.name) !== undefined,
     lastFoundSound: history.lastFoundSound(listed.target.name),
-  }).at(-1);
+  });
+  // Where all are from the future, one of them is better than none.
+  const backup = newestOf(good, new Date()) ?? good.at(-1);
   if (backup === undefined)
     throw new JobError(
       'missing',

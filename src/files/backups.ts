@@ -42,6 +42,8 @@ export interface Illegible {
   readonly stem: string;
   /** Why, as a sentence. */
   readonly wrong: string;
+  /** The storage did not give its manifest, or it is another user's: that proves nothing. */
+  readonly unread?: true;
 }
 
 export function backupsAmong(
@@ -50,7 +52,11 @@ export function backupsAmong(
 ): Backups {
   const alone: Omit<Backup, 'base'>[] = [];
   const illegible: Illegible[] = [];
-  for (const { stem, manifest: text, stored, pinned } of entries) {
+  for (const { stem, manifest: text, unreadable, stored, pinned } of entries) {
+    if (unreadable !== undefined) {
+      illegible.push({ stem, wrong: unreadable, unread: true });
+      continue;
+    }
     const manifest = parseManifest(text);
     if (manifest === 'illegible') {
       if (stored.length > 0) illegible.push({ stem, wrong: 'its manifest is damaged and cannot be read' });

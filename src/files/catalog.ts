@@ -4,7 +4,7 @@
  */
 import { lstatSync, readdirSync, type Stats } from 'node:fs';
 import { join } from 'node:path';
-import { errorCodeOf, toFileError } from '../errors.js';
+import { errorCodeOf, toFileError, toJobError } from '../errors.js';
 import { baseOf, claimOf, readManifestFile } from './manifest-file.js';
 import { isStemOf, manifestPath, pinPath, storedNames } from './names.js';
 
@@ -14,6 +14,8 @@ export interface CatalogEntry {
   readonly stem: string;
   /** What the manifest's file says. As text: what it says may be anything, and is nothing to send from process to process. */
   readonly manifest: string;
+  /** Why it could not be read, and `manifest` is empty. One bad sector must not hide all the other backups. */
+  readonly unreadable?: string;
   /** What bears one of the names its stored file can have. */
   readonly stored: readonly { readonly name: string; readonly isFile: boolean; readonly sizeBytes: number }[];
   readonly pinned: boolean;
@@ -37,16 +39,31 @@ function entriesAmong(
   });
 }
 
-/** Whoever lists without the lock may come upon a backup that just changes its form: then the manifest names another file by now. */
 function entryOf(directory: string, stem: string, there: ReadonlySet<string>): CatalogEntry | undefined {
-  let manifest = readManifestFile(manifestPath(directory, stem));
+  let manifest: string | undefined;
+  try {
+    manifest = readManifestFile(manifestPath(directory, stem));
+  } catch (error) {
+    const { code, message } = toJobError(error);
+    if (code !== 'io' && code !== 'permission') throw error;
+    const isPinned = lookAt(pinPath(directory, stem)) !== undefined;
+    return { stem, manifest: '', unreadable: message, stored: storedOf(directory, stem, there), pinned: isPinned };
+  }
+  return manifest === undefined ? undefined : readableEntry(directory, stem, there, manifest);
+}
+
+/** Whoever lists without the lock may come upon a backup that just changes its form: then the manifest names another file by now. */
+function readableEntry(
+  directory: string,
+  stem: string,
+  there: ReadonlySet<string>,
+  first: string,
+): CatalogEntry | undefined {
+  let manifest: string | undefined = first;
   for (let look = 1; manifest !== undefined; look += 1) {
-    const named = claimOf(manifest)?.file;
-    const stored = storedNames(stem).flatMap((file) => {
-      const stat = there.has(file) || file === named ? lookAt(join(directory, file)) : undefined;
-      return stat === undefined ? [] : [{ name: file, isFile: stat.isFile(), sizeBytes: stat.size }];
-    });
-    const again = stored.some(({ name }) => name === named)
+    const named: unknown = claimOf(manifest)?.file;
+    const stored = storedOf(directory, stem, there, named);
+    const again: string | undefined = stored.some(({ name }) => name === named)
       ? manifest
       : readManifestFile(manifestPath(directory, stem));
     if (again === manifest || look === looks)
@@ -57,6 +74,18 @@ function entryOf(directory: string, stem: string, there: ReadonlySet<string>): C
 }
 
 const looks = 3;
+
+function storedOf(
+  directory: string,
+  stem: string,
+  there: ReadonlySet<string>,
+  named?: unknown,
+): CatalogEntry['stored'] {
+  return storedNames(stem).flatMap((file) => {
+    const stat = there.has(file) || file === named ? lookAt(join(directory, file)) : undefined;
+    return stat === undefined ? [] : [{ name: file, isFile: stat.isFile(), sizeBytes: stat.size }];
+  });
+}
 
 /** What an interrupted run leaves of backups, among the names in their directory. */
 export interface LeftBehind {
@@ -74,14 +103,16 @@ export function leftBehind(
   { directory, database }: { directory: string; database: string },
   names: readonly string[] = namesIn(directory),
 ): LeftBehind {
-  const entries = entriesAmong(names, { directory, database });
+  const all = entriesAmong(names, { directory, database });
+  const entries = all.filter(({ unreadable }) => unreadable === undefined);
   const bases = new Set(entries.map(({ manifest }) => baseOf(claimOf(manifest) ?? { delta: undefined })));
   const orphans = entries.filter(({ stem, manifest, stored }) => {
     const claim = stored.length === 0 && !bases.has(stem) ? claimOf(manifest) : undefined;
     return claim?.database === database && storedNames(stem).some((name) => name === claim.file);
   });
   return {
-    orphans: orphans.map(({ stem }) => manifestPath(directory, stem)),
+    // One that cannot be read may be of a backup that is built on any of them.
+    orphans: entries.length < all.length ? [] : orphans.map(({ stem }) => manifestPath(directory, stem)),
     doubled: entries
       .filter(({ manifest, stored }) => {
         const named = claimOf(manifest)?.file;

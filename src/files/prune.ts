@@ -42,7 +42,14 @@ export function prune({ directory, backups }: { directory: string; backups: read
 }
 
 function refuseBuiltOn({ directory, database, stem }: { directory: string; database: string; stem: string }): void {
-  const above = readCatalog({ directory, database }).find(({ manifest }) => {
+  const others = readCatalog({ directory, database });
+  const unknown = others.find(({ unreadable }) => unreadable !== undefined);
+  if (unknown !== undefined)
+    throw new JobError(
+      'refused',
+      `${unknown.unreadable ?? ''}, and it may be built on ${stem}: nothing more is deleted`,
+    );
+  const above = others.find(({ manifest }) => {
     const claim = claimOf(manifest);
     return claim !== undefined && baseOf(claim) === stem;
   });

@@ -2,13 +2,13 @@
  * Opening history.db. A file that is proven damaged is moved aside, whole, and a new one is begun; an I/O error or a full disk proves
  * nothing, and nothing is moved for them.
  */
-import { existsSync, mkdirSync, renameSync } from 'node:fs';
-import { dirname } from 'node:path';
+import { existsSync, mkdirSync, readdirSync, renameSync } from 'node:fs';
+import { basename, dirname, join } from 'node:path';
 import { errorCodeOf, JobError } from '../errors.js';
 import { classifyFindings } from '../sqlite/findings.js';
 import { type OwnDatabase, openOwn } from '../sqlite/own.js';
 import { toDatabaseError } from '../sqlite/result-codes.js';
-import { compactUtc } from '../units.js';
+import { compactUtc, parseCompactUtc } from '../units.js';
 import { migrate } from './schema.js';
 
 export interface Opened {
@@ -60,6 +60,24 @@ function openMigrated(path: string): OwnDatabase {
     db.close();
     throw error;
   }
+}
+
+export interface MovedAside {
+  readonly path: string;
+  readonly at: Date;
+}
+
+/** By its name alone, which is there as soon as it is no longer in use: no crash comes between. Undefined: none lies beside it. */
+export function newestMovedAside(path: string): MovedAside | undefined {
+  const directory = dirname(path);
+  const newest = readdirSync(directory)
+    .filter((name) => name.startsWith(`${basename(path)}.damaged-`))
+    .flatMap((name) => {
+      const at = parseCompactUtc(name.slice(`${basename(path)}.damaged-`.length));
+      return at === undefined ? [] : [{ path: join(directory, name), at }];
+    })
+    .sort((one, other) => one.at.getTime() - other.at.getTime());
+  return newest.at(-1);
 }
 
 /** Looked at afresh: another process may have replaced the file since. */

@@ -13,7 +13,7 @@ import type { Logger, Past, Recorder } from '../jobs/job.js';
 import { type Facts, type RunOutcome, type RunReport, runOutcomes } from '../jobs/outcome.js';
 import { type OwnDatabase, openMemory, waitingFor } from '../sqlite/own.js';
 import { toDatabaseError } from '../sqlite/result-codes.js';
-import { openHistoryFile, speaksOfDamage } from './file.js';
+import { type MovedAside, newestMovedAside, openHistoryFile, speaksOfDamage } from './file.js';
 import * as guard from './guard.js';
 import * as knowledge from './knowledge.js';
 import type { OutboxFile } from './outbox.js';
@@ -73,6 +73,9 @@ export class History implements Past, Recorder {
   /** Writes of our own, which SQLite's data_version does not count. */
   #writes = 0;
   #degraded: string | undefined;
+  #unread: string | undefined;
+  /** The newest history that was damaged and moved aside. */
+  #lost: MovedAside | undefined;
   #waiting: Waiting[] = [];
 
   private constructor(stateDirectory: string, { now, log, readOnly = false }: HistoryOptions) {
@@ -102,6 +105,11 @@ export class History implements Past, Recorder {
   /** What is wrong with the history, and what follows from it; undefined when all is well. */
   get degraded(): string | undefined {
     return this.#degraded;
+  }
+
+  /** Why what is read of it now may be less than what was written: also after one reading that failed. Undefined: it is all there. */
+  get unread(): string | undefined {
+    return this.#unread ?? (this.#file === undefined ? this.#degraded : undefined);
   }
 
   /** Tries once more to write what waits. */
@@ -238,7 +246,7 @@ export class History implements Past, Recorder {
 
   /** Jobs whose newest result is bad and was not acknowledged (null: jobs about whole runs). The longest standing first. */
   openProblems(database: string | null): readonly problems.OpenProblem[] {
-    return this.#read([], (db) => problems.openProblems(db, database));
+    return this.#read([], (db) => problems.openProblems(db, database, this.#now()));
   }
 
   /**
@@ -277,7 +285,7 @@ export class History implements Past, Recorder {
   }
 
   acknowledgedAt(database: string): Date | undefined {
-    return this.#read(undefined, (db) => problems.acknowledgedAt(db, database));
+    return this.#read(undefined, (db) => problems.acknowledgedAt(db, database, this.#now()));
   }
 
   damagedSince(database: string): Date | undefined {
@@ -288,8 +296,23 @@ export class History implements Past, Recorder {
     return this.#read(undefined, (db) => problems.lastFoundSound(db, database));
   }
 
+  /** A history that was lost is one for every database, until somebody has acknowledged it: which were open is no longer known. */
   openIncident(database: string): guard.Incident | undefined {
-    return this.#read(undefined, (db) => guard.openIncident(db, database));
+    return this.#read(undefined, (db) => guard.openIncident(db, database)) ?? this.#lostBefore(database);
+  }
+
+  #lostBefore(database: string): guard.Incident | undefined {
+    const lost = this.#lost;
+    if (lost === undefined) return undefined;
+    const acknowledged = this.acknowledgedAt(database);
+    if (acknowledged !== undefined && acknowledged >= lost.at) return undefined;
+    return {
+      database,
+      runId: '',
+      row: 'history',
+      at: lost.at,
+      message: `the history was damaged and begun anew: what stood open, and which backups are bad, is no longer known. Verify the backups, then acknowledge; once that is done for all databases, ${lost.path} can go`,
+    };
   }
 
   lastDecision(database: string, operation: string): guard.LastDecision | undefined {
@@ -442,6 +465,7 @@ export class History implements Past, Recorder {
     } catch (thrown) {
       const error = this.#fail(thrown);
       if (!passing.has(error.code)) throw error;
+      this.#unread = error.message;
       return unknown;
     }
   }
@@ -454,6 +478,7 @@ export class History implements Past, Recorder {
     const { db, movedTo } = openHistoryFile(this.path, this.#now(), this.#suspect, !this.#readOnly);
     this.#file = { db, inode: statSync(this.path).ino };
     this.#suspect = false;
+    this.#lost = newestMovedAside(this.path);
     if (movedTo !== undefined) {
       this.notice = `the history ${this.path} was damaged: it was moved to ${movedTo} and a new one was begun. Earlier runs are missing from status and reports; databases and backups are not affected`;
       this.#log.error({ movedTo }, this.notice);
@@ -494,6 +519,7 @@ export class History implements Past, Recorder {
   #recovered(): void {
     if (this.#degraded !== undefined) this.#log.info({ records: this.#waiting.length }, 'history is available again');
     this.#degraded = undefined;
+    this.#unread = undefined;
     this.#waiting = [];
     this.#memory?.close();
     this.#memory = undefined;

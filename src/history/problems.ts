@@ -31,8 +31,8 @@ const conclusive = `outcome NOT IN ('skipped', 'interrupted')`;
 const bad = `outcome IN ('failed', 'damaged', 'timed-out', 'held')`;
 
 /** Jobs whose newest result is bad and newer than the operator's last acknowledgement. The longest standing first. */
-export function openProblems(db: OwnDatabase, database: string | null): readonly OpenProblem[] {
-  const acknowledged = database === null ? undefined : acknowledgedAt(db, database);
+export function openProblems(db: OwnDatabase, database: string | null, now: Date): readonly OpenProblem[] {
+  const acknowledged = database === null ? undefined : acknowledgedAt(db, database, now);
   const newest = db.prepare<unknown[], Result>(
     `SELECT job, outcome, summary, error_code, error_message, started_at, duration_ms, ${bad} AS is_bad FROM run_job
      WHERE database IS ? AND job = ? AND ${conclusive} ORDER BY id DESC LIMIT 1`,
@@ -99,9 +99,11 @@ export function lastFoundSound(db: OwnDatabase, database: string): Date | undefi
   return row && new Date(row.started_at);
 }
 
-export function acknowledgedAt(db: OwnDatabase, database: string): Date | undefined {
+/** One given while the clock was ahead would settle whatever comes until then: it counts for nothing. A minute is no more than clocks differ by. */
+export function acknowledgedAt(db: OwnDatabase, database: string, now: Date): Date | undefined {
   const row = db.prepare<[string], { at: string }>('SELECT at FROM acknowledgement WHERE database = ?').get(database);
-  return row && new Date(row.at);
+  const at = row && new Date(row.at);
+  return at !== undefined && at.getTime() > now.getTime() + 60_000 ? undefined : at;
 }
 
 /** When the first result that matches came, of those that no later `ending` result has overruled. */

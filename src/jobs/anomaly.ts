@@ -1,5 +1,7 @@
 /** A backup that is suddenly much less than the one before: kept and marked, because it may be an empty application's, or an accident. Pure. */
+import type { Backup } from '../files/backups.js';
 import type { Manifest } from '../files/manifest.js';
+import { newestOf } from './good-backups.js';
 
 interface Extent {
   readonly sizeBytes: number;
@@ -8,6 +10,20 @@ interface Extent {
 
 /** Half of the tables or half of the bytes gone; small databases may shrink as they like. */
 const smallBytes = 1024 * 1024;
+
+/**
+ * Against the backup before. One from right before an operation is none of these: it may hold already what should be noticed.
+ *
+ * @param earlier oldest first
+ */
+export function anomalyAmong(
+  earlier: readonly Pick<Backup, 'manifest'>[],
+  copied: Extent,
+  now: Date,
+): string | undefined {
+  const regular = earlier.filter(({ manifest }) => manifest.pre_operation !== true);
+  return anomalyOf(copied, newestOf(regular, now)?.manifest);
+}
 
 export function anomalyOf(
   now: Extent,

@@ -11,7 +11,7 @@ import type { Backup } from '../files/backups.js';
 import type { Stored } from '../files/store.js';
 import type { Proof } from '../sqlite/operations/prove.js';
 import { counted, formatBytes, formatDuration } from '../units.js';
-import { anomalyOf } from './anomaly.js';
+import { anomalyAmong } from './anomaly.js';
 import { manifestOf } from './backup-manifest.js';
 import { keepSuspect, storeBeside } from './backup-store.js';
 import { damageError } from './confirm.js';
@@ -80,9 +80,8 @@ export const backup = {
           'io',
           `what was hashed of ${target.name} is not what was proven: memory or storage is failing; the copy was thrown away`,
         );
-      const anomaly =
-        located.replaced ??
-        anomalyOf({ sizeBytes: stored.plain.sizeBytes, tables: proof.tables }, earlier.at(-1)?.manifest);
+      const copied = { sizeBytes: stored.plain.sizeBytes, tables: proof.tables };
+      const anomaly = located.replaced ?? anomalyAmong(earlier, copied, context.now());
       const published = await session.call('publish', {
         temporary: file,
         directory: target.backupDirectory,

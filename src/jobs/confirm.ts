@@ -6,7 +6,7 @@ import { readBackups } from '../engine/backups.js';
 import { JobError, type JobErrorCode, toJobError } from '../errors.js';
 import type { Findings } from '../sqlite/findings.js';
 import type { CheckMode } from '../sqlite/operations/prove.js';
-import { goodBackups } from './good-backups.js';
+import { goodBackups, newestOf } from './good-backups.js';
 import type { JobContext } from './job.js';
 import type { Located } from './locate.js';
 
@@ -72,13 +72,14 @@ export async function damageError(context: JobContext<unknown>, findings: readon
   return new JobError('damaged', `${target.path} is damaged: ${findings[0] ?? 'unreadable'}${more}; ${wayBack}`);
 }
 
-async function describeWayBack({ target, session, past }: JobContext<unknown>): Promise<string> {
+async function describeWayBack({ target, session, past, now }: JobContext<unknown>): Promise<string> {
   const { backups } = await readBackups(session, { directory: target.backupDirectory, database: target.name });
-  const newest = goodBackups(backups, {
+  const good = goodBackups(backups, {
     bad: past.badBackups(target.name),
     isDamaged: true,
     lastFoundSound: past.lastFoundSound(target.name),
-  }).at(-1);
+  });
+  const newest = newestOf(good, now()) ?? good.at(-1);
   if (newest === undefined) return 'there is no sound backup of it';
   return `newest sound backup: ${newest.stem}; to restore it beside the database: debuggle-maintenance restore --database ${target.name} --from ${newest.stem} --to FILE`;
 }

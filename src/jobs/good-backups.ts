@@ -26,6 +26,19 @@ export function goodBackups(
   });
 }
 
+/**
+ * The newest, of backups that are oldest first. One from a clock that was ahead is not it, and would be for years: what it holds may be
+ * older than all others.
+ */
+export function newestOf<One extends Pick<Backup, 'manifest'>>(backups: readonly One[], now: Date): One | undefined {
+  return backups.findLast((backup) => !isFromFuture(backup, now));
+}
+
+/** A minute is no more than clocks differ by. */
+export function isFromFuture({ manifest }: Pick<Backup, 'manifest'>, now: Date): boolean {
+  return Date.parse(manifest.created_at) > now.getTime() + 60_000;
+}
+
 /** Whether it can be rebuilt, and neither it nor what it is rebuilt from has failed its last verification. */
 export function isSound(backup: Backup, bad: ReadonlySet<string>): boolean {
   return backup.intact && !bad.has(backup.stem) && !backup.base.some(({ stem }) => bad.has(stem));

@@ -10,7 +10,7 @@ import type { Holders } from '../files/holders.js';
 import type { Measurement } from '../sqlite/operations/measure.js';
 import { formatBytes } from '../units.js';
 import { secondLook, speaksOfDamage } from './confirm.js';
-import { isSound } from './good-backups.js';
+import { isSound, newestOf } from './good-backups.js';
 import { growthPerDay, type HealthEvidence, judgeHealth } from './health-verdict.js';
 import type { JobContext, JobKind, JobResult } from './job.js';
 import { type Located, locate } from './locate.js';
@@ -41,8 +41,11 @@ export const health = {
     const holders = await whoHolds(context, located);
     const { backups } = await readBackups(session, { directory: target.backupDirectory, database: target.name });
     const bad = past.badBackups(target.name);
-    const newest = backups.filter((backup) => isSound(backup, bad)).at(-1);
     const at = now();
+    const newest = newestOf(
+      backups.filter((backup) => isSound(backup, bad)),
+      at,
+    );
     record.sample(target.name, { at, sizeBytes: measured.sizeBytes });
     const evidence: HealthEvidence = {
       sizeBytes: measured.sizeBytes,

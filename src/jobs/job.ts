@@ -98,6 +98,8 @@ export interface Past {
   lastAutomaticRestore(database: string): Date | undefined;
   /** The newest facts of this job on this database, in any schedule, that have this one among them. */
   lastFacts(database: string, job: string, fact: string): Facts | undefined;
+  /** Why all of this may be less than was recorded: it cannot be read now, or not all of it could; undefined: it is all there. */
+  readonly unread: string | undefined;
   /** The device number a directory had when it was first used. */
   deviceOf(directory: string): number | undefined;
   /** The file that stood at this database's path when it was last seen. */

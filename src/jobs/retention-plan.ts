@@ -6,7 +6,7 @@
  */
 import type { Backup, Illegible } from '../files/backups.js';
 import { counted } from '../units.js';
-import { costOf, isSound } from './good-backups.js';
+import { costOf, isFromFuture, isSound } from './good-backups.js';
 
 export interface RetentionRule {
   readonly keep_last: number;
@@ -108,6 +108,8 @@ const monthOf = (time: Date): string => time.toISOString().slice(0, 7);
 const weekOf = (time: Date): string => dayOf(new Date(time.getTime() - ((time.getUTCDay() + 6) % 7) * dayMs));
 
 export interface RetentionEvidence {
+  /** Why the history may say less than was recorded: an incident, say, or that a backup is bad. */
+  readonly historyUnread?: string | undefined;
   readonly backups: readonly Backup[];
   readonly bad: ReadonlySet<string>;
   readonly illegible?: readonly Illegible[];
@@ -131,65 +133,95 @@ const gapMs = 8 * dayMs;
  */
 const youngGapMs = 93 * dayMs;
 
-/** Why nothing at all may be pruned now; undefined: retention may go on. Pure. */
-export function frozenBecause({
-  backups,
-  bad,
-  illegible = [],
+/** Why nothing at all may be pruned now. */
+export interface Freeze {
+  /** `known`: of damage, an incident, a failed backup, a lost history somebody is told otherwise. */
+  readonly kind: 'known' | 'illegible' | 'marked' | 'clock';
+  readonly why: string;
+}
+
+/** Undefined: retention may go on. Pure. */
+export function freezeOf(evidence: RetentionEvidence): Freeze | undefined {
+  const known = knownTrouble(evidence);
+  if (known !== undefined) return { kind: 'known', why: known };
+  const { illegible = [] } = evidence;
+  const [unreadable] = illegible;
+  if (unreadable !== undefined) {
+    const why = `backup ${unreadable.stem} cannot be used (${unreadable.wrong}): put back what belongs there, or delete it when it is of no use`;
+    return { kind: 'illegible', why };
+  }
+  const damaged = damagedBackup(evidence);
+  if (damaged !== undefined) return { kind: 'known', why: damaged };
+  const marked = markOf(evidence);
+  if (marked !== undefined) return { kind: 'marked', why: marked };
+  const clock = wrongClock(evidence);
+  return clock === undefined ? undefined : { kind: 'clock', why: clock };
+}
+
+function knownTrouble({
+  historyUnread,
   damagedSince,
   lastBackupOutcome,
   incident,
-  acknowledgedAt,
-  now,
 }: RetentionEvidence): string | undefined {
+  if (historyUnread !== undefined) return historyUnread;
   if (incident !== undefined) return `an incident is open since ${incident.at.toISOString()} (${incident.message})`;
   if (damagedSince !== undefined) return `the database is damaged since ${damagedSince.toISOString()}`;
   if (lastBackupOutcome !== undefined && lastBackupOutcome !== 'succeeded')
     return `its newest backup did not succeed (${lastBackupOutcome})`;
-  const [unreadable] = illegible;
-  if (unreadable !== undefined)
-    return `backup ${unreadable.stem} cannot be used (${unreadable.wrong}): put back what belongs there, or delete it when it is of no use`;
-  // The newest of them: what is built on it is damaged with it.
+  return undefined;
+}
+
+/** The newest of them: what is built on it is damaged with it. */
+function damagedBackup({ backups, bad }: RetentionEvidence): string | undefined {
   const first = backups.findLast((backup) => !isSound(backup, bad));
-  if (first !== undefined) {
-    const others = costOf(first.stem, backups).length - 1;
-    const cost = others === 0 ? '' : `, and with it ${counted(others, 'older one')} built on it`;
-    const then =
-      others === 0
-        ? 'look at it, and delete it when it is of no use'
-        : 'see docs/troubleshooting.md before you delete anything';
-    return `backup ${first.stem} is damaged${first.wrong === undefined ? '' : ` (${first.wrong})`}${cost}: ${then}`;
-  }
+  if (first === undefined) return undefined;
+  const others = costOf(first.stem, backups).length - 1;
+  const cost = others === 0 ? '' : `, and with it ${counted(others, 'older one')} built on it`;
+  const then =
+    others === 0
+      ? 'look at it, and delete it when it is of no use'
+      : 'see docs/troubleshooting.md before you delete anything';
+  return `backup ${first.stem} is damaged${first.wrong === undefined ? '' : ` (${first.wrong})`}${cost}: ${then}`;
+}
+
+function markOf({ backups, acknowledgedAt }: RetentionEvidence): string | undefined {
   const marked = backups.find(
     ({ manifest }) =>
       manifest.anomaly !== undefined &&
       (acknowledgedAt === undefined || Date.parse(manifest.created_at) > acknowledgedAt.getTime()),
   );
-  if (marked !== undefined) {
-    return `backup ${marked.stem} is marked (${marked.manifest.anomaly ?? ''}): if that is as it should be, run \`debuggle-maintenance ack ${marked.manifest.database}\``;
-  }
+  return marked === undefined
+    ? undefined
+    : `backup ${marked.stem} is marked (${marked.manifest.anomaly ?? ''}): if that is as it should be, run \`debuggle-maintenance ack ${marked.manifest.database}\``;
+}
+
+function wrongClock({ backups, acknowledgedAt, now }: RetentionEvidence): string | undefined {
   const regular = backups.filter((backup) => !isPreOperation(backup));
+  const ahead = regular.find((backup) => isFromFuture(backup, now));
+  if (ahead !== undefined)
+    return `its newest backup is from the future (${ahead.manifest.created_at}): is the clock right?`;
   const newest = Math.max(...regular.map(takenAt));
-  if (newest > now.getTime() + 60_000)
-    return `its newest backup is from the future (${new Date(newest).toISOString()}): is the clock right?`;
-  // One kept by hand may be years old, and is in no danger.
+  // One kept by hand may be years old, and is in no danger. Of the newest it says nothing that it is kept.
   const times = regular
-    .filter((backup) => !backup.pinned)
+    .filter((backup) => !backup.pinned || takenAt(backup) === newest)
     .map(takenAt)
     .sort((one, other) => other - one);
   const gaps = times.slice(1).map((time, index) => (times[index] ?? time) - time);
-  const jump = gaps.slice(0, 3).findIndex((_, index) => isJump(gaps, index));
+  const isRecent = (index: number): boolean => index < 3 || newest - (times[index] ?? 0) < dayMs;
+  const jump = gaps.findIndex((_, index) => isRecent(index) && isJump(gaps, index));
   // The backup after the gap: once acknowledged, the gap stays so, whatever comes later.
   if (jump !== -1 && acknowledgedBefore(acknowledgedAt, times[jump])) {
-    return `there are ${Math.round((gaps[jump] ?? 0) / dayMs)} days between its newest backups: the clock may have jumped; waiting for three in a row that are close together, or for \`debuggle-maintenance ack ${backups[0]?.manifest.database ?? ''}\` if that is as it should be`;
+    return `there are ${Math.round((gaps[jump] ?? 0) / dayMs)} days between its newest backups: the clock may have jumped; waiting for a day, and for three in a row that are close together, or for \`debuggle-maintenance ack ${backups[0]?.manifest.database ?? ''}\` if that is as it should be`;
   }
   return undefined;
 }
 
-/** @param gaps between the backups, the newest first; `index` is one of the first three */
+/** @param gaps between the backups, the newest first; usual are those before this one and the newest three, as far as ten back */
 function isJump(gaps: readonly number[], index: number): boolean {
   const gap = gaps[index] ?? 0;
-  const usual = median(gaps.slice(3));
+  const from = Math.max(3, index + 1);
+  const usual = median(gaps.slice(from, from + 10));
   if (usual !== undefined) return gap > gapMs && gap > usual * gapFactor;
   return gap > youngGapMs && gaps.every((other, at) => at === index || gap > other * gapFactor);
 }

@@ -15,7 +15,7 @@ import { isSound } from './good-backups.js';
 import type { JobContext, JobKind, JobResult } from './job.js';
 import { type Laid, layDelta } from './lay-delta.js';
 import { retentionOptions } from './options.js';
-import { frozenBecause, planRetention, type RetentionPlan } from './retention-plan.js';
+import { freezeOf, planRetention, type RetentionPlan } from './retention-plan.js';
 
 type Context = JobContext<z.output<typeof retentionOptions>>;
 
@@ -213,7 +213,7 @@ async function decide(context: Context): Promise<Decision> {
     database: target.name,
   });
   const bad = past.badBackups(target.name);
-  const frozen = frozenBecause({
+  const frozen = freezeOf({
     backups,
     bad,
     illegible,
@@ -223,7 +223,9 @@ async function decide(context: Context): Promise<Decision> {
     incident: past.openIncident(target.name),
     acknowledgedAt: past.acknowledgedAt(target.name),
     now: now(),
-  });
+    // Last: also one of these may have failed to be read.
+    historyUnread: past.unread,
+  })?.why;
   const plan = planRetention(backups, options, bad, now());
   const chain = planChain({
     keep: plan.keep.map(({ backup }) => backup),

@@ -13,7 +13,7 @@ import { partialPath } from '../files/names.js';
 import { formatBytes, formatDuration } from '../units.js';
 import { refuseUnreadable } from './confirm.js';
 import { requireSpace } from './copy.js';
-import { costOf } from './good-backups.js';
+import { costOf, newestOf } from './good-backups.js';
 import type { JobContext, JobKind, JobResult } from './job.js';
 import { verifyOptions } from './options.js';
 import { changedBytes, changedFile, hasItsFiles, imageOf, unpackBackup, type Wrong } from './unpack-backup.js';
@@ -30,7 +30,7 @@ export const verify = {
 
   async plan(context: Context): Promise<string> {
     const { backups } = await listed(context);
-    const newest = backups.at(-1);
+    const newest = newestOf(backups, context.now()) ?? backups.at(-1);
     if (newest === undefined) return `nothing: ${context.target.name} has no backup, which is a failure`;
     const older = Math.min(context.options.older, backups.length - 1);
     return `restore ${newest.stem}${older === 0 ? '' : ` and ${older} older, chosen at random,`} to ${context.target.scratchDirectory} and compare with the manifest`;
@@ -39,15 +39,13 @@ export const verify = {
   async run(context: Context): Promise<JobResult> {
     const { target, record, now } = context;
     const { backups, illegible } = await listed(context);
-    if (backups.length === 0 && illegible.length === 0)
-      throw new JobError(
-        'nothing-to-verify',
-        `${target.name} has no backup in ${target.backupDirectory}: nothing was verified`,
-      );
+    if (backups.length === 0 && illegible.length === 0) throw nothingToVerify(context);
 
     const damage = new Damage(backups);
     // What they hold can no longer be proven.
-    for (const { stem, wrong } of illegible) damage.add({ culprit: stem, sentence: wrong });
+    for (const { stem, wrong, unread } of illegible)
+      if (unread !== true) damage.add({ culprit: stem, sentence: wrong });
+    const withheld = illegible.find(({ unread }) => unread === true);
     const { damaged, unreadable } = await lookAtFiles(context, backups);
     for (const found of damaged) {
       record.verification(target.name, {
@@ -60,14 +58,18 @@ export const verify = {
       damage.add(found);
     }
 
-    const chosen = choose(backups, context.options.older, context.past.badBackups(target.name));
+    const chosen = choose(backups, {
+      older: context.options.older,
+      bad: context.past.badBackups(target.name),
+      now: now(),
+    });
     const [newest] = chosen;
     const unheld: string[] = [];
     const violations: string[] = [];
     const unchecked = new Set<string>();
     let restoreMs = 0;
     let sound = 0;
-    let unread = unreadable;
+    let unread = withheld === undefined ? unreadable : new JobError('io', withheld.wrong);
     for (const backup of chosen) {
       if (damage.reaches(backup)) continue;
       const outcome = await drillOne(context, backup).catch((error: unknown) => saidLater(error));
@@ -90,14 +92,14 @@ export const verify = {
       violations.push(...outcome.violations);
       for (const sentence of outcome.unchecked) unchecked.add(sentence);
     }
-    if (damage.found || newest === undefined) {
+    if (damage.found) {
       throw new JobError(
         'backup-damaged',
         `${(await damage.sentences(context)).join('; ')}; ${sound} of ${chosen.length} verified backups are sound${unread === undefined ? '' : `; and not all could be looked at: ${unread.message}`}; retention waits until the next verification passes`,
       );
     }
     // Last: what can be read has been verified.
-    if (unread !== undefined) throw unread;
+    if (unread !== undefined || newest === undefined) throw unread ?? nothingToVerify(context);
     if (unheld.length > 0) throw new JobError('assertion-failed', unheld.join('; '));
     return {
       outcome: 'succeeded',
@@ -113,14 +115,20 @@ export const verify = {
   },
 } as const satisfies JobKind<'verify', typeof verifyOptions>;
 
+const nothingToVerify = ({ target }: Context): JobError =>
+  new JobError('nothing-to-verify', `${target.name} has no backup in ${target.backupDirectory}: nothing was verified`);
+
 const listed = ({ target, session }: Context): Promise<Backups> =>
   readBackups(session, { directory: target.backupDirectory, database: target.name });
 
 /** The newest, then `older` others at random; and those found damaged before: somebody may have put a good copy in their place. */
-function choose(backups: readonly Backup[], older: number, bad: ReadonlySet<string>): Backup[] {
-  const rest = [...backups];
-  const newest = rest.pop();
+function choose(
+  backups: readonly Backup[],
+  { older, bad, now }: { older: number; bad: ReadonlySet<string>; now: Date },
+): Backup[] {
+  const newest = newestOf(backups, now) ?? backups.at(-1);
   if (newest === undefined) return [];
+  const rest = backups.filter((backup) => backup !== newest);
   const chosen = [newest];
   while (chosen.length <= older && rest.length > 0) chosen.push(...rest.splice(randomInt(rest.length), 1));
   return [...chosen, ...rest.filter(({ stem }) => bad.has(stem))];

@@ -1,9 +1,9 @@
 /** The backups of one database, with what is known for and against each, and why retention keeps it. */
 import type { Backup, Backups } from '../files/backups.js';
 import { planChain } from '../jobs/chain-plan.js';
-import { goodBackups, isSound } from '../jobs/good-backups.js';
+import { goodBackups, isSound, newestOf } from '../jobs/good-backups.js';
 import type { JobOutcome } from '../jobs/outcome.js';
-import { frozenBecause, planRetention, type RetentionRule } from '../jobs/retention-plan.js';
+import { type Freeze, freezeOf, planRetention, type RetentionRule } from '../jobs/retention-plan.js';
 import type { BackupView } from './overview.js';
 
 export interface CatalogueEvidence {
@@ -16,13 +16,14 @@ export interface CatalogueEvidence {
   readonly lastBackupOutcome: JobOutcome | undefined;
   readonly incident: { readonly row: string; readonly at: Date; readonly message: string } | undefined;
   readonly acknowledgedAt: Date | undefined;
+  readonly historyUnread: string | undefined;
 }
 
 export interface Catalogue {
   /** Newest first. */
   readonly backups: readonly BackupView[];
   readonly lastGoodBackup: BackupView | null;
-  readonly retentionWaits: string | null;
+  readonly retentionWaits: Freeze | null;
 }
 
 /** Pure. */
@@ -46,11 +47,11 @@ export function catalogueOf(
       }),
     ]),
   );
-  const newestGood = good.at(-1);
+  const newestGood = newestOf(good, now);
   return {
     backups: [...views.values()].reverse(),
     lastGoodBackup: (newestGood && views.get(newestGood)) ?? null,
-    retentionWaits: frozenBecause({ ...evidence, backups, illegible, now }) ?? null,
+    retentionWaits: freezeOf({ ...evidence, backups, illegible, now }) ?? null,
   };
 }
 

@@ -42,6 +42,8 @@ export function databaseProblems(records: DatabaseRecords, now: Date): Problem[]
   }
   const stale = staleBackup(records, now);
   if (stale !== undefined) found.push(stale);
+  const waiting = waitingRetention(records, now);
+  if (waiting !== undefined) found.push(waiting);
   const condition = poorCondition(records);
   if (condition !== undefined) found.push(condition);
   return found;
@@ -128,6 +130,27 @@ function staleBackup(records: DatabaseRecords, now: Date): Problem | undefined {
     advice: `See why: \`debuggle-maintenance status\`, and \`debuggle-maintenance backups --database ${name}\`.`,
     since:
       lastGood === null ? (backup.last?.at ?? now) : new Date(lastGood.createdAt.getTime() + limits.max_backup_age),
+  };
+}
+
+/** What keeps retention from its work and is no other problem: the disk of the backups fills, and nobody else would say why. */
+function waitingRetention(
+  { known: { name, backups }, retentionWaits }: DatabaseRecords,
+  now: Date,
+): Problem | undefined {
+  if (retentionWaits === null || retentionWaits.kind === 'known') return undefined;
+  const marked = backups.find(({ anomaly }) => anomaly !== null);
+  return {
+    key: `${name}/retention-waits`,
+    kind: 'failure',
+    severity: 'warning',
+    database: name,
+    job: null,
+    schedule: null,
+    title: `${name}: ${retentionWaits.kind === 'marked' ? 'a backup is not like the one before' : 'old backups are not deleted'}`,
+    message: `${retentionWaits.why}.`,
+    advice: `See what there is: \`debuggle-maintenance backups --database ${name}\`.`,
+    since: (retentionWaits.kind === 'marked' ? marked?.createdAt : undefined) ?? now,
   };
 }
 

@@ -2,11 +2,13 @@
  * What history and the catalogue say of a database and of a schedule: everything about them that time alone does not change. Reads our
  * own records, no database and no backup.
  */
+
 import type { Config, ScheduleConfig } from '../config/config.js';
 import type { Backups } from '../files/backups.js';
 import type { History } from '../history/history.js';
 import type { HealthOptions } from '../jobs/options.js';
 import { type DatabaseKindName, databaseKinds, isDatabaseKind } from '../jobs/registry.js';
+import type { Freeze } from '../jobs/retention-plan.js';
 import type { Listed } from '../jobs/targets.js';
 import { delayOf } from '../schedule/jitter.js';
 import { createSlots, type Slots } from '../schedule/slots.js';
@@ -27,6 +29,8 @@ export interface DatabaseRecords {
   readonly areBackupsPending: boolean;
   /** Null: never measured. */
   readonly evidence: TimelessEvidence | null;
+  /** With the kind of thing it is, which decides whether somebody is told of it. */
+  readonly retentionWaits: Freeze | null;
   /** Why the newest look could not measure it; null: it could. */
   readonly unreachable: { readonly since: Date; readonly message: string } | null;
   readonly problems: readonly OpenProblem[];
@@ -60,7 +64,7 @@ export function databaseRecords(
   const lastFoundSound = history.lastFoundSound(name);
   const incident = history.openIncident(name);
   const acknowledgedAt = history.acknowledgedAt(name);
-  const catalogue = catalogueOf(
+  const { retentionWaits, ...catalogue } = catalogueOf(
     'found' in listing ? listing.found : { backups: [], illegible: [] },
     {
       bad: history.badBackups(name),
@@ -70,6 +74,7 @@ export function databaseRecords(
       lastBackupOutcome: history.lastJob(name, 'backup')?.outcome,
       incident,
       acknowledgedAt,
+      historyUnread: history.unread,
     },
     options.retention,
     now,
@@ -82,6 +87,7 @@ export function databaseRecords(
       path,
       backupDirectory,
       ...catalogue,
+      retentionWaits: retentionWaits?.why ?? null,
       backupsError: 'error' in listing ? listing.error : null,
       measured: measurement?.measured ?? null,
       sizeBytes:
@@ -96,6 +102,7 @@ export function databaseRecords(
       samples,
       lastWriterStallMs: lastStall(history, name),
     },
+    retentionWaits,
     limits: options.health,
     areBackupsPending: 'pending' in listing,
     evidence: measurement?.evidence ?? null,

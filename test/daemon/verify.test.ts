@@ -5,6 +5,7 @@ import Database from 'better-sqlite3';
 import { describe, expect, test } from 'vitest';
 import { callInTurn } from '../helpers/calls.js';
 import { flipBit, truncate } from '../helpers/corrupt.js';
+import { faultEnvironment } from '../helpers/fault.js';
 import {
   copyAsOf,
   entriesOf,
@@ -48,6 +49,34 @@ describe('verify-backup', () => {
       expect(said).toContain(`${older.stem}: the file has not the`);
       expect(said).toContain('and not all could be looked at: cannot copy logs');
     });
+  });
+
+  test('a manifest that the disk does not give hides no other backup: they are made, verified and restored; retention waits', async (context) => {
+    const site = await withBackups(3, { jobs: { retention: { keep_last: 1, keep_days: 0 } } });
+    const [oldest] = pair(site);
+    const newest = site.backups().at(-1)?.stem ?? '';
+    const env = faultEnvironment(context, {
+      match: path.basename(oldest.manifestPath),
+      operations: ['read'],
+      action: 5,
+      count: 1_000_000,
+    });
+    const daily = await site.run(['--run-now', 'daily', '--json'], { env });
+    expect(daily.code).toBe(0);
+    expect(jobOf(daily, 'retention')).toMatchObject({
+      outcome: 'skipped',
+      summary: expect.stringContaining(`backup ${oldest.stem} cannot be used`) as string,
+    });
+    expect(site.backups()).toHaveLength(4);
+    const verified = await site.run(['--run-now', 'verify-backup', '--json'], { env });
+    expect(verified.code).toBe(1);
+    expect(jobOf(verified, 'verify').error).toMatchObject({ code: 'io' });
+    expect((await site.run(['status'], { env })).stdout).toContain('old backups are not deleted');
+    const restored = site.workspace.path('restored.db');
+    expect((await site.run(['restore', '--database', 'logs', '--from', newest, '--to', restored], { env })).code).toBe(
+      0,
+    );
+    expect(fs.existsSync(oldest.path)).toBe(true);
   });
 
   test.for<[string, (file: string) => void, RegExp]>([

@@ -65,7 +65,31 @@ test('a history found damaged while in use is moved aside with its log, and the 
   expect(history.finishRun(finished('new', [])).ok).toBe(true);
   expect(history.degraded).toBeUndefined();
   expect(history.recentRuns(9).map(({ run_id }) => run_id)).toEqual(['new']);
-  expect(fs.readdirSync(path('state')).filter((name) => /^history\.db\.damaged-\w+$/.test(name))).toHaveLength(1);
+  const [aside = '', ...more] = fs.readdirSync(path('state')).filter((name) => /^history\.db\.damaged-\w+$/.test(name));
+  expect(more).toEqual([]);
+
+  // What stood open is no longer known: somebody says for each database that it is settled, or takes the file away.
+  expect(history.openIncident('logs')).toMatchObject({ row: 'history', at: noon });
+  expect(openHistory(path('state')).openIncident('users')).toMatchObject({ row: 'history', at: noon });
+  history.acknowledge('logs', noon);
+  expect(history.openIncident('logs')).toBeUndefined();
+  fs.renameSync(path('state', aside), path('elsewhere'));
+  expect(openHistory(path('state')).openIncident('users')).toBeUndefined();
+});
+
+test('one reading that failed is known of until a record has been written', () => {
+  const { path } = workspace();
+  const history = openHistory(path('state'));
+  for (let run = 0; run < 50; run += 1) history.finishRun(finished(`${run}`, [job('backup', 'succeeded')]));
+  expect(history.unread).toBeUndefined();
+  history.close();
+  zeroPages(path('state', 'history.db'), rootOf(path('state', 'history.db'), 'run'));
+  const again = openHistory(path('state'));
+  expect(again.unread).toBeUndefined();
+  expect(again.recentRuns(99)).toEqual([]);
+  expect(again.unread).toContain('malformed');
+  again.finishRun(finished('new', []));
+  expect(again.unread).toBeUndefined();
 });
 
 test('two processes that meet the same damage move it aside once', () => {

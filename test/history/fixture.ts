@@ -31,8 +31,8 @@ export function rememberingLog(): RememberingLog {
   return { lines, debug: remember('debug'), info: remember('info'), warn: remember('warn'), error: remember('error') };
 }
 
-export function openHistory(directory: string, log: Logger = rememberingLog()): History {
-  return History.open(directory, { now: () => noon, log });
+export function openHistory(directory: string, log: Logger = rememberingLog(), now = noon): History {
+  return History.open(directory, { now: () => now, log });
 }
 
 export function begun(runId: string, over: Partial<BegunRun> = {}): BegunRun {

@@ -9,7 +9,7 @@ type Result = readonly [kind: string, outcome: JobOutcome, code?: JobErrorCode |
 
 /** One run an hour, from noon, with one job each. */
 function after(...results: readonly Result[]): History {
-  const history = openHistory(workspace().path('state'));
+  const history = openHistory(workspace().path('state'), undefined, hoursAfterNoon(24));
   results.forEach(([kind, outcome, code, facts = {}], hours) => {
     const at = hoursAfterNoon(hours);
     history.finishRun(finished(`${hours}`, [job(kind, outcome, { at, facts, ...(code && { code }) })]));
@@ -50,6 +50,13 @@ test('an acknowledged problem is closed until the next bad result', () => {
   expect(history.openProblems('logs')).toEqual([]);
   history.finishRun(finished('again', [job('verify', 'damaged', { at: hoursAfterNoon(3), code: 'backup-damaged' })]));
   expect(history.openProblems('logs')).toMatchObject([{ job: 'verify', since: hoursAfterNoon(1) }]);
+});
+
+test('an acknowledgement from a clock that was ahead settles nothing', () => {
+  const history = after(['backup', 'failed', 'io']);
+  history.acknowledge('logs', new Date('2031-01-01T00:00:00Z'));
+  expect(history.acknowledgedAt('logs')).toBeUndefined();
+  expect(history.openProblems('logs')).toMatchObject([{ job: 'backup' }]);
 });
 
 test('a job that was running when the operator acknowledged is news when it fails', () => {

@@ -1,5 +1,6 @@
-import { expect, test } from 'vitest';
-import { anomalyOf } from '../../src/jobs/anomaly.js';
+import { describe, expect, test } from 'vitest';
+import { anomalyAmong, anomalyOf } from '../../src/jobs/anomaly.js';
+import { manifest } from '../files/backups.js';
 
 const MB = 1024 * 1024;
 const tables = (count: number, rows = 5): Record<string, number> =>
@@ -54,4 +55,22 @@ test.each<[title: string, before: Extent, now: Extent, anomaly: string | undefin
 
 test('the first backup is no anomaly', () => {
   expect(anomalyOf({ sizeBytes: 4096, tables: {} }, undefined)).toBeUndefined();
+});
+
+describe('the backup that counts as the one before', () => {
+  const now = new Date('2026-11-23T12:00:00Z');
+  const emptied = { sizeBytes: 10 * MB, tables: tables(1, 0) };
+  const full = (over: object = {}) => ({
+    manifest: { ...manifest(), file: 'x.db', tables: tables(1), ...over },
+  });
+
+  test('is not one from right before an operation, which may be as odd already', () => {
+    const sealed = full({ tables: tables(1, 0), pre_operation: true });
+    expect(anomalyAmong([full(), sealed], emptied, now)).toMatch(/is empty/);
+  });
+
+  test('is not one from the future', () => {
+    const ahead = full({ tables: tables(1, 0), created_at: '2031-01-01T00:00:00Z' });
+    expect(anomalyAmong([full(), ahead], emptied, now)).toMatch(/is empty/);
+  });
 });

@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest';
 import type { Backup } from '../../src/files/backups.js';
-import { type BackupEvidence, goodBackups } from '../../src/jobs/good-backups.js';
+import { type BackupEvidence, goodBackups, newestOf } from '../../src/jobs/good-backups.js';
 import { type BackupOptions, backupAt } from './backups.js';
 
 type Check = 'full' | 'quick' | 'none';
@@ -30,4 +30,12 @@ test('of a damaged database a backup that passed less than the full check is goo
   const isDamaged = true;
   expect(days(all, { isDamaged })).toEqual(['04']);
   expect(days(all, { isDamaged, lastFoundSound: new Date('2026-11-02T03:00:00Z') })).toEqual(['01', '02', '04']);
+});
+
+test('the newest is none from the future', () => {
+  const [older, newer] = [backupAt('2026-11-22T02:00:00Z'), backupAt('2026-11-23T02:00:00Z')];
+  const now = new Date('2026-11-23T02:00:00Z');
+  expect(newestOf([older, newer], now)).toBe(newer);
+  expect(newestOf([older, newer, backupAt('2031-01-01T00:00:00Z')], now)).toBe(newer);
+  expect(newestOf([backupAt('2031-01-01T00:00:00Z')], now)).toBeUndefined();
 });

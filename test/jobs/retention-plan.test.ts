@@ -1,11 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import type { Backup } from '../../src/files/backups.js';
-import {
-  frozenBecause,
-  planRetention,
-  type RetentionEvidence,
-  type RetentionRule,
-} from '../../src/jobs/retention-plan.js';
+import { freezeOf, planRetention, type RetentionEvidence, type RetentionRule } from '../../src/jobs/retention-plan.js';
 import { backupAt } from './backups.js';
 
 const nothing: RetentionRule = { keep_last: 1, keep_days: 0, keep_daily: 0, keep_weekly: 0, keep_monthly: 0 };
@@ -161,13 +156,17 @@ describe('nothing is pruned at all', () => {
     acknowledgedAt: undefined,
     now,
   };
-  const frozen = (over: Partial<RetentionEvidence>): string | undefined => frozenBecause({ ...quiet, ...over });
+  const frozen = (over: Partial<RetentionEvidence>): string | undefined => freezeOf({ ...quiet, ...over })?.why;
   const before = (backups: readonly Backup[], last: Backup): Backup[] => [...backups.slice(0, -1), last];
 
   test('but not while all is well, nor where nothing was ever backed up', () => {
     expect(frozen({})).toBeUndefined();
     expect(frozen({ backups: [], lastBackupOutcome: undefined })).toBeUndefined();
     expect(frozen({ backups: daily(1) })).toBeUndefined();
+  });
+
+  test('while the history cannot be read: nothing is known then', () => {
+    expect(freezeOf({ ...quiet, historyUnread: 'disk I/O error' })).toEqual({ kind: 'known', why: 'disk I/O error' });
   });
 
   test('while the database is damaged', () => {
@@ -220,19 +219,43 @@ describe('nothing is pruned at all', () => {
     };
 
     test.each([1, 2, 3])('of years, with %i backups since', (after) => {
-      expect(frozenBecause(jumped(after))).toMatch(
+      expect(freezeOf(jumped(after))?.why).toMatch(
         /^there are 1620 days between its newest backups: the clock may have jumped/,
       );
     });
 
+    test('also when the one after it is kept by hand', () => {
+      const evidence = jumped(1);
+      const backups = evidence.backups.map((one, at) => (at === 10 ? { ...one, pinned: true } : one));
+      expect(freezeOf({ ...evidence, backups })?.why).toMatch(/the clock may have jumped/);
+    });
+
+    test('for a day at least, however often there are backups', () => {
+      const hour = 3_600_000;
+      const hourly = (hours: number): RetentionEvidence => {
+        const from = daysAgo(-60).getTime();
+        const later = Array.from({ length: hours }, (_, index) => backupAt(new Date(from + index * hour)));
+        const before = Array.from({ length: 48 }, (_, index) => backupAt(new Date(now.getTime() - index * hour)));
+        return { ...quiet, backups: [...before.reverse(), ...later], now: new Date(from + hours * hour) };
+      };
+      expect(freezeOf(hourly(10))).toMatchObject({ kind: 'clock' });
+      expect(freezeOf(hourly(30))).toBeUndefined();
+    });
+
+    test('what is kept for months makes no long gap usual', () => {
+      const monthly = Array.from({ length: 12 }, (_, month) => backupAt(daysAgo(40 + 30 * (11 - month))));
+      const backups = [...monthly, ...daily(10), backupAt(daysAgo(-90))];
+      expect(freezeOf({ ...quiet, backups, now: daysAgo(-90.1) })).toMatchObject({ kind: 'clock' });
+    });
+
     test('until there were three intervals as usual', () => {
-      expect(frozenBecause(jumped(4))).toBeUndefined();
+      expect(freezeOf(jumped(4))).toBeUndefined();
     });
 
     test('until the operator has said so, which holds for the backups to come', () => {
       const acknowledgedAt = new Date('2031-05-01T05:00:00Z');
-      for (const after of [1, 2, 3]) expect(frozenBecause({ ...jumped(after), acknowledgedAt })).toBeUndefined();
-      expect(frozenBecause({ ...jumped(2), acknowledgedAt: daysAgo(0) })).toMatch(/may have jumped/);
+      for (const after of [1, 2, 3]) expect(freezeOf({ ...jumped(after), acknowledgedAt })).toBeUndefined();
+      expect(freezeOf({ ...jumped(2), acknowledgedAt: daysAgo(0) })?.why).toMatch(/may have jumped/);
     });
 
     test.each([
@@ -252,12 +275,12 @@ describe('nothing is pruned at all', () => {
         const evidence = jumped(after);
         const young = evidence.backups.slice(10 - had);
         expect(young).toHaveLength(had + after);
-        expect(frozenBecause({ ...evidence, backups: young })).toMatch(
+        expect(freezeOf({ ...evidence, backups: young })?.why).toMatch(
           /1620 days between its newest backups.*`debuggle-maintenance ack logs`/,
         );
       }
       const evidence = jumped(4);
-      expect(frozenBecause({ ...evidence, backups: evidence.backups.slice(10 - had) })).toBeUndefined();
+      expect(freezeOf({ ...evidence, backups: evidence.backups.slice(10 - had) })).toBeUndefined();
     });
 
     test.each([2, 3, 4])(
@@ -309,8 +332,8 @@ describe('backups from before an operation', () => {
       acknowledgedAt: undefined,
       now,
     };
-    expect(frozenBecause(evidence)).toBeUndefined();
+    expect(freezeOf(evidence)).toBeUndefined();
     const incident = { row: 'R12', at: now, message: 'held' };
-    expect(frozenBecause({ ...evidence, incident })).toContain('an incident is open');
+    expect(freezeOf({ ...evidence, incident })?.why).toContain('an incident is open');
   });
 });

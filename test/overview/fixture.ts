@@ -88,6 +88,7 @@ export function records(
       replaced: undefined,
     },
     areBackupsPending: false,
+    retentionWaits: null,
     unreachable: null,
     problems: [],
     ...rest,

@@ -90,6 +90,16 @@ test.each<[string, Parameters<typeof records>, Partial<Problem>]>([
     { key: 'logs/condition', kind: 'failure', severity: 'warning', title: 'logs is degraded' },
   ],
   [
+    'a backup that is marked, which nothing else would tell',
+    [{}, { retentionWaits: { kind: 'marked', why: 'backup logs-x is marked (half of it)' } }],
+    {
+      key: 'logs/retention-waits',
+      kind: 'failure',
+      severity: 'warning',
+      message: 'backup logs-x is marked (half of it).',
+    },
+  ],
+  [
     'a missing table',
     [{}, { evidence: { ...(records().evidence ?? never()), missingTables: ['logs'] } }],
     { key: 'logs/condition', severity: 'critical', title: 'logs is unhealthy' },
