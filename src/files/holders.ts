@@ -65,9 +65,18 @@ export function holdersOfDeleted(path: string): Holder[] {
  * who lives in another container; it would wait as long as for any lock, and lose nothing.
  */
 export function strangersUse(file: HeldFile): boolean {
+  return strangersAmong([...holdersOf(file).known.map(({ pid }) => pid), ...lockersOf(file.inode)]).length > 0;
+}
+
+/** Other processes with a lock on a file of this number: also of those whose descriptors go by another name, in a container say. */
+export function strangersLocking(inode: number): number[] {
+  return strangersAmong(lockersOf(inode));
+}
+
+/** Neither this process nor another child of the same program. */
+function strangersAmong(pids: readonly number[]): number[] {
   const own = readFileSync('/proc/self/comm', 'utf8').trim();
-  const pids = [...holdersOf(file).known.map(({ pid }) => pid), ...lockersOf(file.inode)];
-  return pids.some((pid) => pid !== process.pid && !(nameOf(pid) === own && parentOf(pid) === process.ppid));
+  return pids.filter((pid) => pid !== process.pid && !(nameOf(pid) === own && parentOf(pid) === process.ppid));
 }
 
 /** Processes with a POSIX lock on a file of this number. `1: POSIX  ADVISORY  READ 4711 08:01:123456 1073741826 1073742335` */

@@ -6,12 +6,13 @@
  * name for the database, then the new file takes the path in one rename. A crash in between leaves the old, unreadable database or the
  * complete new one at the path, and never a foreign log beside either.
  */
-import { chmodSync, chownSync, existsSync, linkSync, renameSync } from 'node:fs';
+import { chmodSync, chownSync, existsSync, linkSync, renameSync, statSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { JobError, toFileError } from '../errors.js';
 import { type Destination, lookAtDestination } from './destination.js';
 import { moveNoReplace, sync } from './durable.js';
 import { companions, setJournalBytes } from './header.js';
+import { strangersLocking } from './holders.js';
 
 export interface ReplaceRequest {
   /** The proven copy, in the directory of the path; gone afterwards. */
@@ -26,7 +27,9 @@ export interface ReplaceRequest {
 export function replaceSet(request: ReplaceRequest): void {
   const { path } = request;
   const { file, holders } = lookAtDestination({ path });
-  if (holders.known.length > 0 || holders.unreadableProcesses > 0)
+  const inodes = [file?.inode, statSync(`${path}-shm`, { throwIfNoEntry: false })?.ino];
+  const lockers = inodes.flatMap((inode) => (inode === undefined ? [] : strangersLocking(inode)));
+  if (holders.known.length > 0 || holders.unreadableProcesses > 0 || lockers.length > 0)
     throw new JobError('refused', `${path} may be in use: it is not replaced; stop what uses it, or run this as root`);
   swap(request, file);
 }

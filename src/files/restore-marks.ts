@@ -22,7 +22,11 @@ export interface FoundQuarantine {
   readonly schemaVersion: number | null;
 }
 
-/** The quarantine of that restore; null: it was cut off before there was one, and nothing was changed. */
+/**
+ * The quarantine of that restore; null: it was cut off before there was one, and nothing was changed.
+ *
+ * @throws JobError `io`, `permission`, … when one cannot be read
+ */
 export function findQuarantine(request: {
   readonly directory: string;
   readonly database: string;
@@ -50,10 +54,17 @@ function namesIn(directory: string): string[] {
   }
 }
 
-/** Undefined: there is none, or only half of one. */
+/** Undefined: there is none, or only half of one. @throws JobError when it cannot be read: that says nothing about what is in it */
 function parsed(path: string): unknown {
+  let text: string;
   try {
-    return JSON.parse(readFileSync(path, 'utf8'));
+    text = readFileSync(path, 'utf8');
+  } catch (error) {
+    if (['ENOENT', 'ENOTDIR'].includes(errorCodeOf(error) ?? '')) return undefined;
+    throw toFileError(error, `cannot read ${path}`);
+  }
+  try {
+    return JSON.parse(text);
   } catch {
     return undefined;
   }

@@ -57,8 +57,13 @@ export async function takeBaseline({ context }: Guarded, located: Located, unfin
   return { sound: true, copy, proof };
 }
 
-/** Publishes the proven copy, and lets the older ones of its kind go. */
-export async function seal({ context }: Guarded, located: Located, copy: Copy, proof: Proof): Promise<Backup> {
+/** Publishes the proven copy, and lets the older ones of its kind go; none, while the database is damaged. */
+export async function seal(
+  { context }: Guarded,
+  located: Located,
+  copy: Copy,
+  { proof, isSound: isNowSound }: { readonly proof: Proof; readonly isSound: boolean },
+): Promise<Backup> {
   const { target, session, allOptions, record, log, now } = context;
   const { backupDirectory: directory } = target;
   const digest = await session.call('digest', { path: copy.path });
@@ -76,7 +81,7 @@ export async function seal({ context }: Guarded, located: Located, copy: Copy, p
   const sealed = all.find((backup) => backup.stem === stem);
   if (sealed === undefined)
     throw new JobError('io', `backup ${path} was published and is not there: the storage is failing`);
-  const released = dispensable(all, stem, context.past.badBackups(target.name));
+  const released = isNowSound ? dispensable(all, stem, context.past.badBackups(target.name)) : [];
   if (released.length > 0) {
     const stems = released.map((backup) => backup.stem);
     try {

@@ -94,7 +94,14 @@ async function saveQuietly(guarded: Guarded, { sealed, checked }: Case): Promise
   const { target, runId, log } = context;
   const unfinished: string[] = [];
   try {
-    const backup = sealed === null ? null : await unpackProven(context, sealed);
+    // Without it nothing can be salvaged; what is damaged is put into quarantine all the same.
+    const backup =
+      sealed === null
+        ? null
+        : await unpackProven(context, sealed).catch((error: unknown) => {
+            log.error({ err: refuseToGoOn(error, context) }, 'nothing can be salvaged: the backup cannot be unpacked');
+            return null;
+          });
     if (backup !== null) unfinished.push(backup.unpacked);
     return await setAside(context, {
       path: located.path,

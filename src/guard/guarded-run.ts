@@ -69,8 +69,11 @@ export async function guardedRun(
     leaveAlone = result.outcome === 'held' || result.outcome === 'restored';
     return result;
   } catch (error) {
-    cutOff = progress.intended && isStop(error, context);
-    leaveAlone ||= toJobError(error).code === 'io';
+    const { code } = toJobError(error);
+    // What could not be recorded is decided anew by the next start; until then nothing is written to what is damaged.
+    const undecided = progress.intended && code === 'not-recorded';
+    cutOff = undecided || (progress.intended && isStop(error, context));
+    leaveAlone = undecided || code === 'io';
     throw error;
   } finally {
     await closeMonitors(guarded, leaveAlone || !progress.intended);
@@ -94,7 +97,9 @@ async function carryThrough(guarded: Guarded, request: Request): Promise<JobResu
   if ('ended' in before) return before.ended;
   const { monitors, copy, proof } = before;
 
-  const sealed = rules.preBackup ? await backingUp(guarded, seal(guarded, located, copy, proof)) : null;
+  const sealed = rules.preBackup
+    ? await backingUp(guarded, seal(guarded, located, copy, { proof, isSound: true }))
+    : null;
   if (sealed !== null) context.log.info({ backup: sealed.stem }, 'the backup from before is sealed');
   const source = { path: sealed?.path ?? copy.path, proof };
   const rehearsal = rules.rehearse ? await rehearse(guarded, rewrite, source) : null;

@@ -65,7 +65,7 @@ export async function repairIndexes(
     );
   }
   const snapshot = { ...copy.snapshot, pageCount: proof.pageCount };
-  const { stem } = await seal(guarded, located, { path: mended, snapshot }, proof);
+  const { stem } = await seal(guarded, located, { path: mended, snapshot }, { proof, isSound: false });
   record.guardIntent(id, {
     deed: `repair of ${indexes.join(', ')}`,
     facts: {

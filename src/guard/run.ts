@@ -16,7 +16,10 @@ export interface Guarded {
   readonly id: number;
 }
 
-/** A decision that cannot be recorded first is not carried out when it is to restore or repair; holding needs no permission. */
+/**
+ * A decision that cannot be recorded first is not carried out when it is to restore or repair: there is an incident then, and the next start
+ * looks again. Holding needs no permission.
+ */
 const mustBeRecorded: readonly Decision['do'][] = ['restore', 'repair', 'save'];
 
 /**
@@ -50,7 +53,11 @@ export function decideAndRecord(guarded: Guarded, evidence: Evidence, found: Fac
     const { row, outcome, why } = decision;
     record.guardDecision(id, { at, row, deed: decision.do, outcome, why, evidence: facts });
   } catch (error) {
-    if (mustBeRecorded.includes(decision.do)) throw error;
+    if (mustBeRecorded.includes(decision.do)) {
+      const message = `${decision.why}; to ${decision.do} could not be recorded and was not done (${toJobError(error).message})`;
+      record.incident({ database: target.name, runId, row: decision.row, at, message });
+      throw error;
+    }
     log.error({ err: error, row: decision.row }, 'a decision could not be recorded');
   }
   const said = { row: decision.row, do: decision.do, outcome: decision.outcome, why: decision.why };

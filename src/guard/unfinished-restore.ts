@@ -90,6 +90,12 @@ export async function examineAftermath(
         state: 'unknown',
         message: `${wasCut}: the database is sound, and could not be read before, so nothing says whether it holds the backup or what it held; ${again}${kept}`,
       };
+    // One restore counts one: whatever has counted more has not restored it, or has rewritten it since.
+    if (damage === undefined && quarantine.schemaVersion !== null && version !== next(quarantine.schemaVersion))
+      return {
+        state: 'unknown',
+        message: `${wasCut}: the database is sound and has been rewritten since, so nothing says whether it holds the backup or what it held; ${again}${kept}`,
+      };
     return damage === undefined
       ? { state: 'restored', message: `${wasCut} after it was carried out: the database holds ${backup}${kept}` }
       : { state: 'neither', message: `${wasCut}, and the database is not sound (${damage}); ${again}${kept}` };
@@ -98,6 +104,9 @@ export async function examineAftermath(
     await files.close();
   }
 }
+
+/** It is a number of 32 bits, with a sign. */
+const next = (version: number): number => (version + 1) | 0;
 
 /** Byte for byte what was put into quarantine. */
 async function isUntouched(

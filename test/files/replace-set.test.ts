@@ -43,3 +43,13 @@ test('a file that somebody has open is not replaced', async () => {
   expect(entriesOf(ws.directory)).toContain('.new');
   expect(fs.existsSync(ws.path('old'))).toBe(false);
 });
+
+test('nor is one that somebody has locked by another name, as from within a container', async () => {
+  const { ws, request } = scene();
+  fs.mkdirSync(ws.path('elsewhere'));
+  fs.linkSync(request.path, ws.path('elsewhere', 'same.db'));
+  await holdLock({ path: ws.path('elsewhere', 'same.db'), mode: 'read' });
+  fs.rmSync(ws.path('elsewhere', 'same.db'));
+  expect(await errorOf(() => replaceSet(request))).toMatchObject({ code: 'refused' });
+  expect(fs.existsSync(ws.path('old'))).toBe(false);
+});

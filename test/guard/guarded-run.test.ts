@@ -324,3 +324,18 @@ function flipInTable(file: string, word: string): void {
   fs.writeSync(descriptor, Buffer.from('Z'), 0, 1, table);
   fs.closeSync(descriptor);
 }
+
+test('a restore that cannot be recorded is not done: an incident, nothing written, and the next run settles it', async () => {
+  const site = guardSite();
+  const audit = path.join(site.stateDirectory, 'audit.jsonl');
+  const run = site.run(() => {
+    zeroPages(site.database, 20, 3);
+    fs.mkdirSync(audit);
+  });
+  await expect(run).rejects.toMatchObject({ code: 'not-recorded' });
+  expect(site.history.openIncident('logs')).toMatchObject({
+    row: 'R11',
+    message: expect.stringContaining('could not be recorded and was not done') as string,
+  });
+  expect(site.history.unfinishedGuards(() => false)).toHaveLength(1);
+});

@@ -10,7 +10,7 @@ import { closeSync, existsSync, fchownSync, openSync, rmSync, statSync } from 'n
 import { dirname } from 'node:path';
 import { errorCodeOf, JobError, toFileError, toJobError } from '../../errors.js';
 import { formatDuration } from '../../units.js';
-import { readLiveHeader, requireSameFile } from '../live-header.js';
+import { readLiveHeader, requireSameFile, syncLive } from '../live-header.js';
 import { readMonitor } from '../monitor.js';
 import { type Connection, type Identity, openCopy, openForReading, openForWriting } from '../open.js';
 import { patiently } from '../patiently.js';
@@ -126,7 +126,7 @@ async function writePages(
     if ((await patiently(request.patienceMs, () => rewriteFirstPage(file))) === 'moved') throw new Moved();
   }
   const before = unless === null ? null : await patiently(request.patienceMs, () => readUnmoved(request, unless));
-  const isRestored = (): boolean => reads(source, request, version);
+  const isRestored = (): boolean => reads(request, version);
   const began = performance.now();
   for (let pauseMs = 20; ; pauseMs = Math.min(pauseMs * 2, longestPauseMs)) {
     let locked: number | undefined;
@@ -166,16 +166,14 @@ async function writePages(
  *
  * @param before null: it could not even be read, and now it can
  */
-function reads(
-  source: Connection,
-  { path, identity }: RestoreLiveRequest & { identity: Identity },
-  before: number | null,
-): boolean {
+function reads({ path, identity }: RestoreLiveRequest & { identity: Identity }, before: number | null): boolean {
   return afterwards(path, () => {
     const live = openForReading(path, identity);
     try {
       if (before !== null) return readSchemaVersion(live) !== before;
-      return schemaSha256(live) === schemaSha256(source);
+      // Others may have changed it already: it is open to them.
+      schemaSha256(live);
+      return true;
     } finally {
       live.close();
     }
@@ -229,12 +227,16 @@ function setJournalMode(live: Connection, journal: 'rollback' | 'wal'): void {
 function emptyLog(live: Connection, path: string, journalMode: string): boolean {
   if (journalMode !== 'wal') return true;
   const litestream = existsSync(`${dirname(path)}/.${path.slice(dirname(path).length + 1)}-litestream`);
-  if (litestream) return false;
-  // A reader of the old content may need it for long: the log is then synced and copied as far as it can be.
+  if (litestream) {
+    syncLive(`${path}-wal`);
+    return false;
+  }
+  // A reader of the old content may need it for long: the log is then copied as far as it can be. What is not copied is not synced either.
   live.pragma('busy_timeout = 1000');
   const [answer] = live.pragma('wal_checkpoint(TRUNCATE)') as { busy: number }[];
   if (answer?.busy === 0) return true;
   live.pragma('wal_checkpoint(PASSIVE)');
+  syncLive(`${path}-wal`);
   return false;
 }
 
