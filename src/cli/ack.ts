@@ -5,12 +5,15 @@ import { plain } from '../plain.js';
 import { chosenTargets, type GlobalOptions, openParts, readConfig } from './open.js';
 import { print } from './terminal.js';
 
+/** To acknowledge must be possible also where a backup directory does not answer. */
+const listingPatienceMs = 5000;
+
 export async function ack(options: GlobalOptions, name: string): Promise<number> {
   const config = readConfig(options);
   const parts = openParts({ ...config, log: { level: 'error', file: null } }, 'none');
   try {
     const targets = await chosenTargets(parts, [name]);
-    const watch = new Watch(parts, { startedAt: null, only: [name] });
+    const watch = new Watch(parts, { startedAt: null, only: [name], patienceMs: listingPatienceMs });
     await watch.refresh();
     const { databases } = watch.overview();
     for (const { target } of targets) {

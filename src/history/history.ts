@@ -305,7 +305,8 @@ export class History implements Past, Recorder {
     const lost = this.#lost;
     if (lost === undefined) return undefined;
     const acknowledged = this.acknowledgedAt(database);
-    if (acknowledged !== undefined && acknowledged >= lost.at) return undefined;
+    // By a clock that was ahead, whoever acknowledges now has seen it too.
+    if (acknowledged !== undefined && (acknowledged >= lost.at || lost.at > this.#now())) return undefined;
     return {
       database,
       runId: '',

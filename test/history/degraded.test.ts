@@ -73,6 +73,10 @@ test('a history found damaged while in use is moved aside with its log, and the 
   expect(openHistory(path('state')).openIncident('users')).toMatchObject({ row: 'history', at: noon });
   history.acknowledge('logs', noon);
   expect(history.openIncident('logs')).toBeUndefined();
+  history.acknowledge('logs', new Date(noon.getTime() - 1000));
+  expect(history.openIncident('logs')).toMatchObject({ row: 'history' });
+  const clockOfThen = new Date(noon.getTime() - 500);
+  expect(openHistory(path('state'), undefined, clockOfThen).openIncident('logs')).toBeUndefined();
   fs.renameSync(path('state', aside), path('elsewhere'));
   expect(openHistory(path('state')).openIncident('users')).toBeUndefined();
 });
