@@ -2,7 +2,7 @@
 import { spawnSync } from 'node:child_process';
 import fs from 'node:fs';
 import net from 'node:net';
-import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest';
+import { beforeAll, describe, expect, onTestFinished, test } from 'vitest';
 import { createDebuggleDatabase } from '../../scripts/debuggle-database.mjs';
 import type { ConfigOverrides } from '../helpers/configuration.js';
 import { zeroPages } from '../helpers/corrupt.js';
@@ -10,7 +10,7 @@ import { type Installation, install } from '../helpers/installation.js';
 import { dailyFarFromNow, missRun } from '../helpers/missed-run.js';
 import type { LogLine, RunningProgram } from '../helpers/program.js';
 import { until } from '../helpers/until.js';
-import { workspace } from '../helpers/workspace.js';
+import { atEndOfAll, workspace } from '../helpers/workspace.js';
 import { type Answered, ask } from '../http/ask.js';
 
 const daily = { cron: dailyFarFromNow(), jobs: ['backup', 'integrity', 'analyze', 'retention', 'report'] };
@@ -119,9 +119,10 @@ describe('/health/database', () => {
 });
 
 describe('a run under way', () => {
+  const atEnd = atEndOfAll();
   let large: string;
   beforeAll(() => {
-    large = workspace(afterAll).path('large.db');
+    large = workspace(atEnd).path('large.db');
     createDebuggleDatabase(large, { sizeBytes: 200e6 });
   });
 
