@@ -339,3 +339,19 @@ test('a restore that cannot be recorded is not done: an incident, nothing writte
   });
   expect(site.history.unfinishedGuards(() => false)).toHaveLength(1);
 });
+
+test('held, and its backup cannot be unpacked: what is damaged is in quarantine all the same', async () => {
+  const site = guardSite({ journalMode: 'delete' });
+  const result = await site.run(() => {
+    site.sql(insert);
+    zeroPages(site.database, 20, 3);
+    const [backup = ''] = backupsIn(site.backupDirectory);
+    fs.truncateSync(path.join(site.backupDirectory, backup), 4096);
+  });
+  expect(result).toMatchObject({ outcome: 'held', facts: { guard: { row: 'R12', salvagedRows: null } } });
+  const quarantine = fs.readdirSync(path.join(site.stateDirectory, 'quarantine'));
+  expect(quarantine).toHaveLength(1);
+  expect(fs.readdirSync(path.join(site.stateDirectory, 'quarantine', quarantine[0] ?? ''))).toContain(
+    'quarantine.json',
+  );
+});
