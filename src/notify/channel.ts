@@ -46,7 +46,16 @@ export class DeliveryError extends Error {
   }
 }
 
-/** Ends with the attempt's time or with the attempt. */
+/**
+ * Ends with the attempt's time or with the attempt. Not by AbortSignal.any and AbortSignal.timeout: nothing but the former refers to the
+ * latter, weakly, and once that is collected there is no deadline any more.
+ */
 export function deadlineOf({ signal, timeoutMs }: Attempt): AbortSignal {
-  return AbortSignal.any([signal, AbortSignal.timeout(timeoutMs)]);
+  const ends = new AbortController();
+  const timer = setTimeout(() => ends.abort(new DOMException('it took too long', 'TimeoutError')), timeoutMs);
+  timer.unref();
+  const endWithAttempt = (): void => ends.abort(signal.reason);
+  if (signal.aborted) endWithAttempt();
+  else signal.addEventListener('abort', endWithAttempt, { once: true, signal: ends.signal });
+  return ends.signal;
 }
