@@ -80,6 +80,10 @@ export function formatDuration(ms: number): string {
 }
 
 /** `20261123T020000Z`: UTC, for file names; sorts by time. */
+export function compactUtc(time: Date): string {
+  return `${time.toISOString().slice(0, 19).replace(/[-:]/g, '')}Z`;
+}
+
 /** The time that `compactUtc` has written; undefined: it has not. */
 export function parseCompactUtc(text: string): Date | undefined {
   const parts = /^(\d{4})(\d{2})(\d{2})T(\d{2})(\d{2})(\d{2})Z$/.exec(text)?.slice(1);
@@ -87,10 +91,6 @@ export function parseCompactUtc(text: string): Date | undefined {
   const [year, month, day, hour, minute, second] = parts;
   const time = new Date(`${year}-${month}-${day}T${hour}:${minute}:${second}Z`);
   return Number.isNaN(time.getTime()) ? undefined : time;
-}
-
-export function compactUtc(time: Date): string {
-  return `${time.toISOString().slice(0, 19).replace(/[-:]/g, '')}Z`;
 }
 
 /** `1 table`, `5 tables`. */

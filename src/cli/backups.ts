@@ -3,7 +3,7 @@ import { dirname, join } from 'node:path';
 import { JobError, UsageError } from '../errors.js';
 import type { Backup } from '../files/backups.js';
 import { storedNames } from '../files/names.js';
-import { goodBackups, newestOf } from '../jobs/good-backups.js';
+import { goodBackups, newestAtAll } from '../jobs/good-backups.js';
 import type { Listed } from '../jobs/targets.js';
 import type { BackupView, DatabaseView } from '../overview/overview.js';
 import { Watch } from '../overview/watch.js';
@@ -112,8 +112,7 @@ export async function chooseBackup(
     isDamaged: history.damagedSince(listed.target.name) !== undefined,
     lastFoundSound: history.lastFoundSound(listed.target.name),
   });
-  // Where all are from the future, one of them is better than none.
-  const backup = newestOf(good, new Date()) ?? good.at(-1);
+  const backup = newestAtAll(good, new Date());
   if (backup === undefined)
     throw new JobError(
       'missing',

@@ -6,7 +6,7 @@ import { readBackups } from '../engine/backups.js';
 import { JobError, type JobErrorCode, toJobError } from '../errors.js';
 import type { Findings } from '../sqlite/findings.js';
 import type { CheckMode } from '../sqlite/operations/prove.js';
-import { goodBackups, newestOf } from './good-backups.js';
+import { goodBackups, newestAtAll } from './good-backups.js';
 import type { JobContext } from './job.js';
 import type { Located } from './locate.js';
 
@@ -79,7 +79,7 @@ async function describeWayBack({ target, session, past, now }: JobContext<unknow
     isDamaged: true,
     lastFoundSound: past.lastFoundSound(target.name),
   });
-  const newest = newestOf(good, now()) ?? good.at(-1);
+  const newest = newestAtAll(good, now());
   if (newest === undefined) return 'there is no sound backup of it';
   return `newest sound backup: ${newest.stem}; to restore it beside the database: debuggle-maintenance restore --database ${target.name} --from ${newest.stem} --to FILE`;
 }

@@ -34,6 +34,11 @@ export function newestOf<One extends Pick<Backup, 'manifest'>>(backups: readonly
   return backups.findLast((backup) => !isFromFuture(backup, now));
 }
 
+/** For whoever has to take one: where all are from the future, one of them is better than none. */
+export function newestAtAll<One extends Pick<Backup, 'manifest'>>(backups: readonly One[], now: Date): One | undefined {
+  return newestOf(backups, now) ?? backups.at(-1);
+}
+
 /** A minute is no more than clocks differ by. */
 export function isFromFuture({ manifest }: Pick<Backup, 'manifest'>, now: Date): boolean {
   return Date.parse(manifest.created_at) > now.getTime() + 60_000;
