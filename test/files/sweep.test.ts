@@ -43,6 +43,20 @@ test('discards an unfinished file with what SQLite put beside it, and is content
   expect(fs.readdirSync(directory)).toEqual(['other']);
 });
 
+test('a large unfinished file is cut off piece by piece, but never what has another name, nor what a link leads to', () => {
+  const { directory, path } = workspace();
+  const content = Buffer.alloc(20 * 1024 * 1024, 7);
+  const [large, published, leading] = [1, 2, 3].map(() => partialPath(directory, 'logs')) as [string, string, string];
+  fs.writeFileSync(large, content);
+  fs.writeFileSync(published, content);
+  fs.linkSync(published, path('published'));
+  fs.writeFileSync(path('elsewhere'), content);
+  fs.symlinkSync(path('elsewhere'), leading);
+  discard({ paths: [large, published, leading] });
+  expect(fs.readdirSync(directory).sort()).toEqual(['elsewhere', 'published']);
+  for (const kept of ['elsewhere', 'published']) expect(fs.readFileSync(path(kept)).equals(content)).toBe(true);
+});
+
 function all(directory: string): string[] {
   return fs
     .readdirSync(directory, { recursive: true, withFileTypes: true })
