@@ -181,7 +181,7 @@ describe('a full VACUUM', () => {
     const engine = new Engine({ memoryBytes: 1e9 });
     onTestFinished(() => engine.close());
     const done = await engine.call('vacuum', {
-      site: { on: 'copy', path: file },
+      site: { on: 'copy', path: file, synced: true },
       toIncremental: false,
       tempMemoryBytes: 0,
     });
@@ -291,6 +291,19 @@ describe('an incremental vacuum', () => {
       expect(soundOf(file)).toEqual(['ok']);
     },
   );
+
+  test('leaves no log behind that the application would write into the database with its next commit', async () => {
+    const file = workspace().path('logs.db');
+    withHoles(file, { autoVacuum: 'INCREMENTAL', count: 12_000 });
+    const application = new Database(file);
+    onTestFinished(() => void application.close());
+    application.prepare('SELECT count(*) FROM t').get();
+    const { session, site } = await opened(file);
+    expect((await session.call('incrementalVacuum', { site, budgetMs: 60_000 })).steps).toBeGreaterThan(8);
+    // https://www.sqlite.org/pragma.html#pragma_wal_autocheckpoint
+    const thousandPages = 1000 * (4096 + 24);
+    expect(sizeOf(`${file}-wal`)).toBeLessThan(thousandPages);
+  });
 
   test('ends when its time is over, and the next one goes on', async () => {
     const file = workspace().path('logs.db');

@@ -1,0 +1,41 @@
+/**
+ * Memory for work that others wait for, got beforehand. A page of memory that a process touches for the first time costs it a fault: a
+ * VACUUM of 210 MB took 59 000 of them, all while writers waited; 0.45 s instead of 1.2 s without, where a virtual machine makes them dear.
+ *
+ * It relies on malloc giving back to the system only what is free at the end of its heap, as glibc's does: what is freed below something
+ * that stays is kept for the next who asks. With another malloc, nothing is gained and nothing is lost.
+ * https://www.gnu.org/software/libc/manual/html_node/Malloc-Tunable-Parameters.html
+ */
+import Database from 'better-sqlite3';
+
+/** A row of zeros each: as overflow pages they are allocated one by one, as those of any database in memory are. */
+const rowBytes = 32 * 1024 * 1024;
+
+/**
+ * Runs `work` with about as much memory at hand as a database in memory of that many bytes takes, in pages of that size.
+ *
+ * @throws what `work` throws; memory that cannot be had is left to it to miss
+ */
+export function withMemoryReady(bytes: number, pageSize: number, work: () => void): void {
+  const above = new Database(':memory:');
+  try {
+    const below = new Database(':memory:');
+    try {
+      fill(below, bytes, pageSize);
+      fill(above, pageSize, pageSize);
+    } catch {
+      // Not to be had: SQLite's error in `work` says so if it matters.
+    } finally {
+      below.close();
+    }
+    work();
+  } finally {
+    above.close();
+  }
+}
+
+function fill(database: Database.Database, bytes: number, pageSize: number): void {
+  database.exec(`PRAGMA page_size = ${pageSize}; CREATE TABLE t (x)`);
+  const insert = database.prepare('INSERT INTO t VALUES (zeroblob(?))');
+  for (let left = bytes; left > 0; left -= rowBytes) insert.run(Math.min(left, rowBytes));
+}
