@@ -51,7 +51,7 @@ export function syncedByCheckpoint<Result>(connection: Connection, work: () => R
   }
 }
 
-export function hasLog(connection: Connection): boolean {
+function hasLog(connection: Connection): boolean {
   return connection.pragma('journal_mode', { simple: true }) === 'wal';
 }
 

@@ -10,7 +10,7 @@
  */
 import { errorCodeOf } from '../../errors.js';
 import { type HeldFile, strangersUse } from '../../files/holders.js';
-import { type Checkpoint, checkpoint, hasLog, syncedByCheckpoint } from '../checkpoint.js';
+import { type Checkpoint, checkpoint, syncedByCheckpoint } from '../checkpoint.js';
 import { monitorConnection } from '../monitor.js';
 import { type Connection, openCopyForRehearsal, wholeFileMapped } from '../open.js';
 import { withMemoryReady } from '../ready-memory.js';
@@ -50,16 +50,15 @@ export function vacuum({ site, toIncremental, tempMemoryBytes }: VacuumRequest):
     // What others have committed goes into the database first: the log starts anew, and on a full disk nothing in it has to grow the file.
     checkpoint(connection, 'passive');
     if (toIncremental) connection.pragma('auto_vacuum = INCREMENTAL');
-    let stallMs = 0;
-    let written: Checkpoint;
+    let done: { readonly stallMs: number; readonly written: Checkpoint };
     try {
-      quickly(connection, tempMemoryBytes, () => {
+      done = quickly(connection, tempMemoryBytes, () => {
         const started = performance.now();
         syncedByCheckpoint(connection, () => connection.exec('VACUUM'));
-        stallMs = Math.round(performance.now() - started);
+        const stallMs = Math.round(performance.now() - started);
+        // Before anything else, be it giving memory back: an application's next commit would take it upon itself, and wait for all of it.
+        return { stallMs, written: checkpoint(connection, 'passive') };
       });
-      // Before anything else: an application's next commit would take it upon itself, and wait for all of it.
-      written = checkpoint(connection, 'passive');
     } catch (error) {
       afterFailure(connection, site, error);
       throw error;
@@ -68,8 +67,8 @@ export function vacuum({ site, toIncremental, tempMemoryBytes }: VacuumRequest):
       pagesBefore,
       pagesAfter: numberPragma(connection, 'page_count'),
       pageSize: numberPragma(connection, 'page_size'),
-      stallMs,
-      checkpoint: mayTruncateNow(site) ? checkpoint(connection, 'truncate') : written,
+      stallMs: done.stallMs,
+      checkpoint: mayTruncateNow(site) ? checkpoint(connection, 'truncate') : done.written,
     };
   });
 }
@@ -79,7 +78,7 @@ export function vacuum({ site, toIncremental, tempMemoryBytes }: VacuumRequest):
  * writers wait. A page that the disk cannot deliver then ends this process with SIGBUS instead of an error: what a crash leaves.
  * https://www.sqlite.org/mmap.html
  */
-function quickly(connection: Connection, tempMemoryBytes: number, work: () => void): void {
+function quickly<Result>(connection: Connection, tempMemoryBytes: number, work: () => Result): Result {
   const pageSize = numberPragma(connection, 'page_size');
   const usedBytes = (numberPragma(connection, 'page_count') - numberPragma(connection, 'freelist_count')) * pageSize;
   const fits = usedBytes <= tempMemoryBytes;
@@ -88,20 +87,12 @@ function quickly(connection: Connection, tempMemoryBytes: number, work: () => vo
   // All is read and written once, in order: what is written soon, still in the processor's caches, is written faster (0.61 s, not 0.65 s).
   connection.pragma('cache_size = -1000');
   try {
-    if (fits) {
-      if (hasLog(connection)) readOnce(connection);
-      withMemoryReady(usedBytes, pageSize, work);
-    } else work();
+    return fits ? withMemoryReady(usedBytes, pageSize, work) : work();
   } finally {
     connection.pragma('cache_size = -2000');
     connection.pragma('temp_store = FILE');
     connection.pragma('mmap_size = 0');
   }
-}
-
-/** All pages in use into the system's cache and into this process's mapping. Only with a log: else a commit would wait for this reader. */
-function readOnce(connection: Connection): void {
-  connection.prepare('SELECT count(*) FROM dbstat').get();
 }
 
 /** The connection a rewrite works on; a copy's is closed afterwards. Errors come out as ours. */
