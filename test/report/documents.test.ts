@@ -68,6 +68,19 @@ test('facts are read by the unit in their name', () => {
   expect(readableFacts({ list: Array<number>(30).fill(1) })[0]?.text).toMatch(/1, 1 and 10 more$/);
 });
 
+test('facts in a list have a line each, and what the work says as the job does is said once', () => {
+  const rebuilt = [
+    { index: 'by_time', unusedBytesBefore: 3_200_000, unusedBytes: 37_000, lockedMs: 120 },
+    { index: 'by_name', unusedBytesBefore: 1000, unusedBytes: 0, lockedMs: 40 },
+  ];
+  expect(readableFacts({ rebuilt, execution: { rebuilt, durationMs: 160 }, rehearsal: { durationMs: 180 } })).toEqual([
+    { label: 'rebuilt', text: 'index by_time, unused before 3.2 MB, unused 37 kB, locked 120 ms' },
+    { label: 'rebuilt', text: 'index by_name, unused before 1 kB, unused 0 B, locked 40 ms' },
+    { label: 'execution: duration', text: '160 ms' },
+    { label: 'rehearsal: duration', text: '180 ms' },
+  ]);
+});
+
 test('Markdown: verdict, what to do, a table per database, facts', () => {
   const text = reportAsMarkdown(failedRun, context);
   const order = [
