@@ -49,6 +49,25 @@ test('each step is synced while the next is written, and no third is begun befor
   await settled;
 });
 
+test.each([
+  ['100 MB a second', 80, step],
+  ['1 GB a second', 8, 2 * step],
+  ['as much as you like', 0, 8 * step],
+])('on a disk that writes %s a step is as long as 16 ms, within bounds', async (_speed, syncMs, next) => {
+  const { file, syncs } = await slowFile();
+  let now = 0;
+  const pace = new PacedSync(file, () => now);
+  await pace.wrote(step);
+  now += syncMs;
+  syncs[0]?.done();
+  await pace.settled();
+  await pace.wrote(next - 1);
+  expect(syncs).toHaveLength(1);
+  await pace.wrote(1);
+  expect(syncs).toHaveLength(2);
+  syncs[1]?.done();
+});
+
 test.each(['the next step', 'the end'])('a sync that fails is not forgotten: %s fails with it', async (where) => {
   const { file, syncs } = await slowFile();
   const pace = new PacedSync(file);
