@@ -28,7 +28,7 @@ import {
   type ReindexRule,
   slowAsRehearsed,
 } from './reindex-decision.js';
-import { copySite, describeGuard, examine, liveSite, type Rewritable, rulesFor } from './rewritable.js';
+import { describeGuard, examine, liveSite, type Rewritable, rulesFor } from './rewritable.js';
 
 type Context = JobContext<z.output<typeof reindexOptions>>;
 
@@ -166,7 +166,7 @@ async function carryOut(
     rehearse: async (path) => {
       const other = context.secondOpinion();
       try {
-        const rehearsed = await rebuildAll(context, other, copySite(path, rewritable), rebuild);
+        const rehearsed = await rebuildAll(context, other, { on: 'copy', path }, rebuild);
         const slow = slowAsRehearsed(rehearsed, decision.damaged, context.options.max_writer_stall);
         postponed.push(...slow);
         todo = rebuild.filter(({ index }) => !slow.some((one) => one.index === index));

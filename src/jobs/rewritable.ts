@@ -80,11 +80,6 @@ export function liveSite({ located, surroundings }: Rewritable): RewriteSite {
   return { on: 'monitor', path, device, inode, mayTruncate: surroundings.litestream === null };
 }
 
-/** A copy, where it is rehearsed: with a log, no commit is synced while writers wait. */
-export function copySite(path: string, { inspection }: Rewritable): RewriteSite {
-  return { on: 'copy', path, synced: inspection.journalMode !== 'wal' };
-}
-
 /** In the dry run: what the guard will do around the work. */
 export function describeGuard({ preBackup, rehearse }: GuardRules): string {
   const backup = preBackup ? 'after a proven backup' : 'without a backup of its own (pre_backup: false)';

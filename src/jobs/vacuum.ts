@@ -16,7 +16,7 @@ import { patiently } from './busy.js';
 import type { JobContext, JobKind, JobResult } from './job.js';
 import { vacuumOptions } from './options.js';
 import type { Facts } from './outcome.js';
-import { copySite, describeGuard, examine, liveSite, type Rewritable, rulesFor } from './rewritable.js';
+import { describeGuard, examine, liveSite, type Rewritable, rulesFor } from './rewritable.js';
 import {
   decideVacuum,
   freelistRatio,
@@ -121,7 +121,7 @@ async function carryOut(context: Context, rewritable: Rewritable, todo: Todo, me
     rehearse: async (path) => {
       const other = context.secondOpinion();
       try {
-        const rehearsed = await work(context, other, copySite(path, rewritable), todo);
+        const rehearsed = await work(context, other, { on: 'copy', path }, todo);
         const slow = todo.do === 'full' ? slowAsRehearsed(context, rehearsed) : undefined;
         if (slow === undefined) return rehearsed;
         noTime = { why: slow, rehearsedMs: rehearsed.durationMs };

@@ -13,7 +13,7 @@ export interface Checkpoint {
 
 /** `none` where there is no write-ahead log. */
 export function checkpoint(connection: Connection, wanted: 'truncate' | 'passive'): Checkpoint {
-  if (!hasLog(connection)) return { mode: 'none', complete: true };
+  if (connection.pragma('journal_mode', { simple: true }) !== 'wal') return { mode: 'none', complete: true };
   if (wanted === 'truncate' && isComplete(run(connection, 'TRUNCATE'))) return { mode: 'truncate', complete: true };
   return { mode: 'passive', complete: isComplete(passively(connection)) };
 }
@@ -34,26 +34,6 @@ function passively(connection: Connection): Checkpointed | undefined {
 }
 
 const mostPasses = 8;
-
-/**
- * Commits that are not synced while writers wait for the lock, where there is a log: the checkpoint to come syncs it first, with nobody
- * waiting. A power cut before that leaves the database as it was before them, and what others have synced is synced with all that came
- * before. A sync took 0.15 s after a VACUUM of 210 MB, and up to 0.1 s for 200 pages beside other writes. Without a log each commit is
- * synced in full. https://www.sqlite.org/pragma.html#pragma_synchronous
- */
-export function syncedByCheckpoint<Result>(connection: Connection, work: () => Result): Result {
-  if (!hasLog(connection)) return work();
-  connection.pragma('synchronous = NORMAL');
-  try {
-    return work();
-  } finally {
-    connection.pragma('synchronous = FULL');
-  }
-}
-
-function hasLog(connection: Connection): boolean {
-  return connection.pragma('journal_mode', { simple: true }) === 'wal';
-}
 
 interface Checkpointed {
   readonly busy: number;

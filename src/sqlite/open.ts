@@ -106,18 +106,12 @@ export function openCopyForWriting(path: string): Connection {
   return connection;
 }
 
-/** A connection to a copy of ours on which a rewrite is tried, as it will be done on the live database, for its time to tell. */
-export function openCopyForRehearsal({
-  path,
-  synced,
-}: {
-  readonly path: string;
-  readonly synced: boolean;
-}): Connection {
+/** A connection to a copy of ours on which a rewrite is tried: as it will be done on the live database, and as durably, for its time to tell. */
+export function openCopyForRehearsal(path: string): Connection {
   const connection = new Database(path, { fileMustExist: true });
   harden(connection);
   connection.pragma('temp_store = FILE');
-  connection.pragma(`synchronous = ${synced ? 'FULL' : 'OFF'}`);
+  connection.pragma('synchronous = FULL');
   return connection;
 }
 

@@ -3,7 +3,7 @@ import fs from 'node:fs';
 import { Worker } from 'node:worker_threads';
 import Database from 'better-sqlite3';
 import { expect, onTestFinished, test } from 'vitest';
-import { checkpoint, syncedByCheckpoint } from '../../src/sqlite/checkpoint.js';
+import { checkpoint } from '../../src/sqlite/checkpoint.js';
 import { workspace } from '../helpers/workspace.js';
 import { createDatabase, rows } from './database.js';
 
@@ -53,26 +53,3 @@ test('beside a reader that holds an old state it ends where it may, and says so'
   reader.exec('COMMIT');
   expect(checkpoint(connection, 'passive')).toEqual({ mode: 'passive', complete: true });
 });
-
-test.each([
-  ['wal', 1],
-  ['delete', 2],
-] as const)(
-  'in %s mode a rewrite’s commits are synced as PRAGMA synchronous = %d says, and all others in full',
-  (mode, level) => {
-    const file = workspace().path('logs.db');
-    createDatabase(file, 'CREATE TABLE t (i)', { journalMode: mode });
-    const connection = new Database(file);
-    onTestFinished(() => void connection.close());
-    connection.pragma('synchronous = FULL');
-    const synchronous = (): unknown => connection.pragma('synchronous', { simple: true });
-    expect(syncedByCheckpoint(connection, synchronous)).toBe(level);
-    expect(synchronous()).toBe(2);
-    expect(() =>
-      syncedByCheckpoint(connection, () => {
-        throw new Error('no space left');
-      }),
-    ).toThrow('no space left');
-    expect(synchronous()).toBe(2);
-  },
-);

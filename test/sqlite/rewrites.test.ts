@@ -181,7 +181,7 @@ describe('a full VACUUM', () => {
     const engine = new Engine({ memoryBytes: 1e9 });
     onTestFinished(() => engine.close());
     const done = await engine.call('vacuum', {
-      site: { on: 'copy', path: file, synced: true },
+      site: { on: 'copy', path: file },
       toIncremental: false,
       tempMemoryBytes: 0,
     });

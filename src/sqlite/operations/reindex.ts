@@ -5,9 +5,8 @@
  * A UNIQUE index whose table holds duplicates cannot be rebuilt: the duplicates are data, and stay.
  */
 import { errorCodeOf, JobError } from '../../errors.js';
-import { checkpoint, syncedByCheckpoint } from '../checkpoint.js';
+import { checkpoint } from '../checkpoint.js';
 import { duplicateRows } from '../duplicates.js';
-import type { Connection } from '../open.js';
 import { quoteIdentifier } from '../schema.js';
 import { pagesOfIndex } from './measure-indexes.js';
 import { afterFailure, onSite, type RewriteSite } from './vacuum.js';
@@ -22,10 +21,14 @@ export interface Reindexed {
 /** @throws JobError `constraint` when rows that a UNIQUE index forbids are in its table; otherwise as SQLite's code says */
 export function reindexOne({ site, index }: { site: RewriteSite; index: string }): Reindexed {
   return onSite(site, `cannot rebuild index ${index} of ${site.path}`, (connection) => {
-    let lockedMs: number;
+    connection.exec('BEGIN IMMEDIATE');
+    const locked = performance.now();
     try {
-      lockedMs = syncedByCheckpoint(connection, () => rebuild(connection, index));
+      // With its schema: a bare name could be that of a collation, and would rebuild all indexes that use it.
+      connection.exec(`REINDEX main.${quoteIdentifier(index)}`);
+      connection.exec('COMMIT');
     } catch (error) {
+      if (connection.inTransaction) connection.exec('ROLLBACK');
       afterFailure(connection, site, error);
       if (errorCodeOf(error)?.startsWith('SQLITE_CONSTRAINT') === true)
         throw duplicates(
@@ -35,24 +38,11 @@ export function reindexOne({ site, index }: { site: RewriteSite; index: string }
         );
       throw error;
     }
+    const lockedMs = Math.round((performance.now() - locked) * 10) / 10;
     checkpoint(connection, 'passive');
     const { sizeBytes, unusedBytes } = pagesOfIndex(connection, index) ?? { sizeBytes: 0, unusedBytes: 0 };
     return { sizeBytes, unusedBytes, lockedMs };
   });
-}
-
-/** How long the lock was held, in milliseconds. */
-function rebuild(connection: Connection, index: string): number {
-  connection.exec('BEGIN IMMEDIATE');
-  const locked = performance.now();
-  try {
-    // With its schema: a bare name could be that of a collation, and would rebuild all indexes that use it.
-    connection.exec(`REINDEX main.${quoteIdentifier(index)}`);
-    connection.exec('COMMIT');
-  } finally {
-    if (connection.inTransaction) connection.exec('ROLLBACK');
-  }
-  return Math.round((performance.now() - locked) * 10) / 10;
 }
 
 /** Which columns and which rows, not which values: row contents are never told. */

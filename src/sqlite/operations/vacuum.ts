@@ -10,7 +10,7 @@
  */
 import { errorCodeOf } from '../../errors.js';
 import { type HeldFile, strangersUse } from '../../files/holders.js';
-import { type Checkpoint, checkpoint, syncedByCheckpoint } from '../checkpoint.js';
+import { type Checkpoint, checkpoint } from '../checkpoint.js';
 import { monitorConnection } from '../monitor.js';
 import { type Connection, openCopyForRehearsal, wholeFileMapped } from '../open.js';
 import { withMemoryReady } from '../ready-memory.js';
@@ -24,8 +24,7 @@ export type RewriteSite =
       /** Whether the log may be truncated at all: not beside Litestream. */
       readonly mayTruncate: boolean;
     })
-  /** `synced`: whether its commits are to take as long as those of a database without a log. */
-  | { readonly on: 'copy'; readonly path: string; readonly synced: boolean };
+  | { readonly on: 'copy'; readonly path: string };
 
 export interface Vacuumed {
   readonly pagesBefore: number;
@@ -47,14 +46,14 @@ export interface VacuumRequest {
 export function vacuum({ site, toIncremental, tempMemoryBytes }: VacuumRequest): Vacuumed {
   return onSite(site, `cannot vacuum ${site.path}`, (connection) => {
     const pagesBefore = numberPragma(connection, 'page_count');
-    // What others have committed goes into the database first: the log starts anew, and on a full disk nothing in it has to grow the file.
-    checkpoint(connection, 'passive');
     if (toIncremental) connection.pragma('auto_vacuum = INCREMENTAL');
     let done: { readonly stallMs: number; readonly written: Checkpoint };
     try {
       done = quickly(connection, tempMemoryBytes, () => {
+        // What others have committed goes into the database first: the log starts anew, and on a full disk nothing in it has to grow the file.
+        checkpoint(connection, 'passive');
         const started = performance.now();
-        syncedByCheckpoint(connection, () => connection.exec('VACUUM'));
+        connection.exec('VACUUM');
         const stallMs = Math.round(performance.now() - started);
         // Before anything else, be it giving memory back: an application's next commit would take it upon itself, and wait for all of it.
         return { stallMs, written: checkpoint(connection, 'passive') };
@@ -99,7 +98,7 @@ function quickly<Result>(connection: Connection, tempMemoryBytes: number, work: 
 export function onSite<Result>(site: RewriteSite, what: string, work: (connection: Connection) => Result): Result {
   try {
     if (site.on === 'monitor') return work(monitorConnection());
-    const connection = openCopyForRehearsal(site);
+    const connection = openCopyForRehearsal(site.path);
     try {
       return work(connection);
     } finally {
