@@ -7,14 +7,14 @@ import { checkpoint } from '../../src/sqlite/checkpoint.js';
 import { workspace } from '../helpers/workspace.js';
 import { createDatabase, rows } from './database.js';
 
-/** An application that commits a row every few milliseconds and never checkpoints, until the test ends. */
+/** An application that commits a row every 25 ms and never checkpoints, until the test ends. */
 async function writing(file: string): Promise<void> {
   const script = `
     const { parentPort, workerData } = require('node:worker_threads');
     const database = new (require(${JSON.stringify(import.meta.resolve('better-sqlite3').replace('file://', ''))}))(workerData);
     database.pragma('wal_autocheckpoint = 0');
     const insert = database.prepare("INSERT INTO t (text) VALUES ('written')");
-    setInterval(() => { insert.run(); parentPort.postMessage(0); }, 3);
+    setInterval(() => { insert.run(); parentPort.postMessage(0); }, 25);
   `;
   const worker = new Worker(script, { eval: true, workerData: file });
   onTestFinished(async () => {
