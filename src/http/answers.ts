@@ -18,21 +18,35 @@ export interface AnswerSources {
   readonly channels: () => readonly ChannelCounts[];
 }
 
-/** What is asked for, and what of it. */
+/** What is asked for, and what of it: of the query no more than makes another answer, so that equal questions have equal answers. */
 export interface Question {
-  readonly path: string;
+  readonly path: Path | 'unknown';
   readonly choice: StatusPageChoice;
 }
+
+const choiceUsed = {
+  '/': (choice: StatusPageChoice) => choice,
+  '/health': () => ({}),
+  '/health/database': ({ database }: StatusPageChoice) => (database === undefined ? {} : { database }),
+  '/metrics': () => ({}),
+} as const satisfies Record<string, (choice: StatusPageChoice) => StatusPageChoice>;
+
+type Path = keyof typeof choiceUsed;
 
 /** @param target whatever a client sends: a path with a query, an absolute address, nonsense (undefined) */
 export function parseTarget(target: string): Question | undefined {
   try {
     // Nothing here is a file: a path is only ever compared.
     const { pathname, searchParams } = new URL(target, 'http://localhost');
-    return { path: pathname, choice: statusPageChoice(searchParams) };
+    if (!isPath(pathname)) return { path: 'unknown', choice: {} };
+    return { path: pathname, choice: choiceUsed[pathname](statusPageChoice(searchParams)) };
   } catch {
     return undefined;
   }
+}
+
+function isPath(text: string): text is Path {
+  return Object.hasOwn(choiceUsed, text);
 }
 
 export async function answerTo({ path, choice }: Question, sources: AnswerSources): Promise<Answer> {
@@ -48,7 +62,7 @@ export async function answerTo({ path, choice }: Question, sources: AnswerSource
     }
     case '/':
       return pageAnswer(overview(), choice);
-    default:
+    case 'unknown':
       return text(404, 'there is /, /health, /health/database and /metrics');
   }
 }

@@ -22,8 +22,10 @@ export interface HttpOptions extends AccessRules {
 
 const retryMs = 30_000;
 const keepMs = 1000;
-/** More than anybody asks for within a second. */
+/** Of single databases: more than anybody asks for within a second. */
 const mostKept = 50;
+
+type Kept = Map<string, { readonly answer: Promise<Sent>; readonly until: number }>;
 
 export class HttpServer {
   readonly #options: HttpOptions;
@@ -31,7 +33,9 @@ export class HttpServer {
   readonly #watched: () => Overview;
   readonly #log: Logger;
   readonly #server: Server;
-  readonly #kept = new Map<string, { readonly answer: Promise<Sent>; readonly until: number }>();
+  /** Of all databases: the costly ones, and only a few. Apart, so that no crowd of questions about single ones makes them be made again. */
+  readonly #ofAll: Kept = new Map();
+  readonly #ofOne: Kept = new Map();
   #judged: { readonly overview: Overview; readonly until: number } | undefined;
   #retry: NodeJS.Timeout | undefined;
   #closed = false;
@@ -130,12 +134,13 @@ export class HttpServer {
   /** The answer of less than a second ago, or a new one. */
   #made(question: Question): Promise<Sent> {
     const key = JSON.stringify(question);
+    const kept = question.choice.database === undefined ? this.#ofAll : this.#ofOne;
     const now = performance.now();
-    const had = this.#kept.get(key);
+    const had = kept.get(key);
     if (had !== undefined && now < had.until) return had.answer;
     const answer = answerTo(question, this.#sources).then((made) => toBytes(made));
-    if (this.#kept.size >= mostKept) this.#kept.clear();
-    this.#kept.set(key, { answer, until: now + keepMs });
+    if (kept.size >= mostKept) kept.clear();
+    kept.set(key, { answer, until: now + keepMs });
     return answer;
   }
 
