@@ -68,7 +68,6 @@ export const longOperations: ReadonlySet<OperationName> = new Set<OperationName>
   'matchPageSize',
   'restoreLive',
   'prune',
-  'discard',
 ]);
 const shortOperationMs = 60_000;
 

@@ -96,6 +96,7 @@ export const rawOperations: ReadonlySet<OperationName> = new Set([
   'replaceSet',
   'placeRestored',
   'thaw',
+  'discard',
 ]);
 
 type Operation<Name extends OperationName> = Awaited<ReturnType<(typeof operations)[Name]>>;

@@ -80,13 +80,17 @@ async function answer(request: Exclude<ToChild, { kind: 'environment' }>): Promi
   }
 }
 
-/** The request's texts may be paths: none may be that of a database whose monitor is in this process. */
+/** The request's texts, and those of its lists, may be paths: none may be that of a database whose monitor is in this process. */
 async function refuseMonitored(operation: OperationName, request: unknown): Promise<void> {
   if (!used.has('openMonitor') || typeof request !== 'object' || request === null) return;
   const path = (await import('../sqlite/monitor.js')).monitoredPath();
   if (path === null) return;
   const files = [path, ...companions.map((suffix) => `${path}${suffix}`)];
-  if (Object.values(request).some((value) => typeof value === 'string' && files.includes(value)))
+  if (
+    Object.values(request)
+      .flat()
+      .some((value) => typeof value === 'string' && files.includes(value))
+  )
     throw new JobError('internal', `${operation} of ${path} beside its monitor, whose locks it would drop`);
 }
 

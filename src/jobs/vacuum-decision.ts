@@ -60,8 +60,8 @@ export type VacuumDecision =
       readonly budgetMs: number | null;
     };
 
-/** Measured: 3.0 to 3.5 s a gigabyte of result, on a disk that syncs fast. The real disk's own figure is known after the first time. */
-const stallMsPerGB = 4000;
+/** Measured: 2.5 to 6.6 s a gigabyte of result, by machine. The real one's own figure is known after the first time, or a rehearsal. */
+const stallMsPerGB = 6000;
 /** Room left beyond what is needed. */
 const marginBytes = 16 * 1024 ** 2;
 /** The log is checkpointed on the way; readers may keep it from shrinking for a while. */

@@ -1,5 +1,6 @@
 import fs from 'node:fs';
-import { expect, test } from 'vitest';
+import { syncBuiltinESMExports } from 'node:module';
+import { expect, test, vi } from 'vitest';
 import { partialPath } from '../../src/files/names.js';
 import { discard } from '../../src/files/partial.js';
 import { sweep } from '../../src/files/sweep.js';
@@ -55,6 +56,29 @@ test('a large unfinished file is cut off piece by piece, but never what has anot
   discard({ paths: [large, published, leading] });
   expect(fs.readdirSync(directory).sort()).toEqual(['elsewhere', 'published']);
   for (const kept of ['elsewhere', 'published']) expect(fs.readFileSync(path(kept)).equals(content)).toBe(true);
+});
+
+test('what is renamed to a name that counts, between the opening and the removing, keeps every byte', () => {
+  const { path } = workspace();
+  const content = Buffer.alloc(20 * 1024 * 1024, 7);
+  const unfinished = path('unfinished');
+  fs.writeFileSync(unfinished, content);
+  const { openSync } = fs;
+  // As another process would, whose rename hung while this one opened the file.
+  const opening = vi.spyOn(fs, 'openSync').mockImplementation((file, ...rest) => {
+    const descriptor = openSync(file, ...rest);
+    if (file === unfinished) fs.renameSync(unfinished, path('live.db'));
+    return descriptor;
+  });
+  syncBuiltinESMExports();
+  try {
+    discard({ paths: [unfinished] });
+  } finally {
+    opening.mockRestore();
+    syncBuiltinESMExports();
+  }
+  expect(fs.readFileSync(path('live.db')).equals(content)).toBe(true);
+  expect(fs.existsSync(unfinished)).toBe(false);
 });
 
 function all(directory: string): string[] {
