@@ -1,6 +1,7 @@
 /**
- * A backup beside an application that commits a hundred times a second: ours, and the ways people copy a live database. Ours once more where
- * files can share their extents: on XFS in a file, so that what reaches the disk passes through two file systems.
+ * A backup beside an application that commits a hundred times a second: ours, and the ways people copy a live database; `cp` and ours also
+ * while nobody writes. Ours once more where files can share their extents: on XFS in a file, so that what reaches the disk passes through
+ * two file systems.
  */
 import fs from 'node:fs';
 import path from 'node:path';
@@ -15,30 +16,39 @@ import { startWriter } from '../writer.mjs';
 const copyScript = path.join(import.meta.dirname, '..', 'children', 'copy.mjs');
 const yardstick = 'VACUUM INTO (better-sqlite3)';
 const cp = 'cp and fsync (not consistent)';
-const ours = { name: 'ours: --run-now, proven and published', snapshot: 'ours: the snapshot alone' };
+const ours = { name: 'ours: --run-now, proven and published', snapshot: 'ours: the snapshot alone, synced' };
 const oursShared = { name: `${ours.name}, on XFS`, snapshot: `${ours.snapshot}, on XFS: extents shared` };
 
 /** @typedef {{ ms: number | null, why?: string, snapshotMs?: number, shared?: boolean }} Attempt what did not finish has no `ms` */
 /** @typedef {{ name: string, snapshot?: string, attempt: (database: string, directory: string) => Promise<Attempt> }} Method `snapshot`: what its `snapshotMs` is called */
 /** @typedef {{ name: string, ms: number | null, why?: string, idle: WriterMeasures, during: WriterMeasures }} Measurement */
 /** @typedef {import('../writer.mjs').WriterMeasures} WriterMeasures */
+/** @typedef {{ name: string, ms: number }} Timed */
 
 /** @param {import('../run.mjs').Options} options */
 export async function benchBackup(options) {
   const original = makeOriginal(path.join(options.directory, 'original.db'), options.sizeBytes);
   const methods = await installed(options.limitMs);
+  const directory = path.join(options.directory, 'backup');
   /** @type {Measurement[]} */
   const measurements = [];
+  /** @type {Timed[]} */
+  const quiet = [];
   for (let round = 0; round < options.rounds; round++) {
     for (const method of methods) {
       options.progress(`backup, round ${round + 1} of ${options.rounds}: ${method.name}`);
-      measurements.push(...(await measure(method, original, path.join(options.directory, 'backup'))));
+      measurements.push(...(await measure(method, original, directory)));
+    }
+    for (const method of methods.filter(({ name }) => [cp, ours.name].includes(name))) {
+      options.progress(`backup, nobody writing, round ${round + 1} of ${options.rounds}: ${method.name}`);
+      quiet.push(...(await measureQuiet(method, original, directory)));
     }
   }
   measurements.push(...(await measureShared(original, options)));
   const summary = summarize(measurements);
   print(summary, options);
-  return { summary, measurements };
+  printQuiet(quiet, options);
+  return { summary, measurements, quiet };
 }
 
 /**
@@ -104,8 +114,10 @@ async function installed(limitMs) {
 async function backUp(database, directory) {
   const { ms, report } = await runNow(writeConfig(directory, { database, jobs: ['backup', 'report'] }));
   const facts = report.databases[0]?.jobs.find(({ job }) => job === 'backup')?.facts;
-  if (typeof facts?.snapshotMs !== 'number') throw new Error('the report of a backup has no snapshotMs');
-  return { ms, snapshotMs: facts.snapshotMs, shared: facts.sharesExtents };
+  if (typeof facts?.snapshotMs !== 'number' || typeof facts.syncMs !== 'number')
+    throw new Error('the report of a backup does not say how long the snapshot and its sync took');
+  // It is synced beside the proof, from its beginning on: no sooner could it be durable.
+  return { ms, snapshotMs: facts.snapshotMs + facts.syncMs, shared: facts.sharesExtents };
 }
 
 /**
@@ -137,6 +149,22 @@ async function measure({ name, snapshot, attempt }, original, directory) {
   return snapshotMs === undefined || snapshot === undefined
     ? [whole]
     : [{ ...whole, name: snapshot, ms: snapshotMs }, whole];
+}
+
+/**
+ * @param {Method} method
+ * @param {string} original
+ * @param {string} directory
+ * @returns {Promise<Timed[]>}
+ */
+async function measureQuiet({ name, snapshot, attempt }, original, directory) {
+  const { ms, why, snapshotMs } = await attempt(freshCopy(original, directory), directory);
+  fs.rmSync(directory, { recursive: true });
+  if (ms === null) throw new Error(`${name}: ${why}`);
+  return [
+    ...(snapshotMs === undefined || snapshot === undefined ? [] : [{ name: snapshot, ms: snapshotMs }]),
+    { name, ms },
+  ];
 }
 
 /** @param {readonly Measurement[]} measurements */
@@ -194,6 +222,24 @@ function print(summary, { sizeBytes, rounds }) {
             megabytes(row.walGrowthBytes),
             String(row.writerErrors),
           ]),
+    ]),
+  );
+}
+
+/**
+ * @param {readonly Timed[]} measured
+ * @param {import('../run.mjs').Options} options
+ */
+function printQuiet(measured, { sizeBytes, rounds }) {
+  const medianOf = (/** @type {string} */ name) =>
+    median(measured.filter((each) => each.name === name).map(({ ms }) => ms));
+  printTable(
+    `Backup of ${megabytes(sizeBytes)}, nobody writing, median of ${rounds}`,
+    ['method', 'time', 'to cp'],
+    [...new Set(measured.map(({ name }) => name))].map((name) => [
+      name,
+      seconds(medianOf(name)),
+      times(medianOf(name) / medianOf(cp)),
     ]),
   );
 }

@@ -17,6 +17,8 @@ interface StoredFile {
   readonly stored: Stored;
   /** The file to publish: the copy itself, or what it was compressed into. */
   readonly file: string;
+  /** Until a copy was durable that is published as it is; null: what it is compressed into is synced on the way. */
+  readonly syncMs: number | null;
 }
 
 export interface StoredCopy extends StoredFile {
@@ -34,8 +36,8 @@ async function store(context: Context, copy: Copy, unfinished: string[]): Promis
   const { options, beside } = context;
   if (options.compress !== 'none') return await compressCopy(context, copy, options.compress, unfinished);
   // Synced while it is proven: publishing it then finds little left to do.
-  const digest = await beside.call('digest', { path: copy.path, sync: true });
-  return { stored: { plain: digest, stored: digest }, file: copy.path };
+  const { syncMs, ...digest } = await beside.call('digest', { path: copy.path, sync: true });
+  return { stored: { plain: digest, stored: digest }, file: copy.path, syncMs };
 }
 
 /**
@@ -70,7 +72,7 @@ async function compressCopy(
       `the compressed backup of ${target.name} does not decompress to what was compressed: memory or storage is failing; it was thrown away`,
     );
   }
-  return { stored, file };
+  return { stored, file, syncMs: null };
 }
 
 /**

@@ -13,7 +13,7 @@ import type { Proof } from '../sqlite/operations/prove.js';
 import { counted, formatBytes, formatDuration } from '../units.js';
 import { anomalyAmong } from './anomaly.js';
 import { manifestOf } from './backup-manifest.js';
-import { keepSuspect, storeBeside } from './backup-store.js';
+import { keepSuspect, type StoredCopy, storeBeside } from './backup-store.js';
 import { damageError } from './confirm.js';
 import { type Copy, discardQuietly, proveCopy, requireSpace, takeCopy } from './copy.js';
 import type { JobContext, JobKind, JobResult } from './job.js';
@@ -74,7 +74,7 @@ export const backup = {
       }
       const { proof } = proven;
       requireTables(context, proof.tables);
-      const { stored, file, statistics } = valueOf(await storing);
+      const { stored, file, syncMs, statistics } = valueOf(await storing);
       if (stored.plain.sizeBytes !== proof.sizeBytes)
         throw new JobError(
           'io',
@@ -104,7 +104,7 @@ export const backup = {
           `${located.replaced}; it was backed up as ${published.stem}, and retention waits`,
         );
       }
-      return resultOf(published.stem, copy, stored, proof, anomaly);
+      return resultOf(published.stem, copy, { ...stored, syncMs }, proof, anomaly);
     } finally {
       // Only then is it known what there is to discard.
       await storing;
@@ -141,7 +141,7 @@ function expectedStoredBytes(earlier: readonly Backup[], sizeBytes: number): num
 function resultOf(
   name: string,
   copy: Copy,
-  { plain, stored }: Stored,
+  { plain, stored, syncMs }: Stored & Pick<StoredCopy, 'syncMs'>,
   proof: Proof,
   anomaly: string | undefined,
 ): JobResult {
@@ -163,6 +163,7 @@ function resultOf(
       sharesExtents: copy.snapshot.sharesExtents,
       snapshotMs: copy.snapshot.durationMs,
       pinnedMs: copy.snapshot.pinnedMs,
+      ...(syncMs === null ? {} : { syncMs }),
       proofMs: proof.durationMs,
       walGrowthBytes: copy.snapshot.walGrowthBytes,
       journalMode: copy.snapshot.journalMode,

@@ -21,7 +21,9 @@ function source(ws: Workspace, bytes = content): string {
 
 test.each([0, 1, 1024 * 1024, 3_000_001])('the digest of %i bytes is their sha256 and their number', async (length) => {
   const bytes = Buffer.alloc(length, 'x');
-  expect(await digest({ path: source(workspace(), bytes) })).toEqual(digestOf(bytes));
+  const path = source(workspace(), bytes);
+  expect(await digest({ path })).toEqual({ ...digestOf(bytes), syncMs: null });
+  expect(await digest({ path, sync: true })).toEqual({ ...digestOf(bytes), syncMs: expect.any(Number) as unknown });
 });
 
 test('the digest of what is not there says what is missing', async () => {
