@@ -40,9 +40,11 @@ beforeAll(() => {
 
 describe('an idle daemon', () => {
   test('has no child, less than 100 MB and nothing to compute; SIGTERM ends it with 0 within two seconds', async () => {
-    const site = install();
+    // Serving HTTP, as it does unless told otherwise.
+    const site = install({ config: { http: { listen: '127.0.0.1:0' } } });
     const daemon = site.start();
-    await daemon.waitForLog(is('ready'));
+    await daemon.waitForLog(is('http is listening'));
+    await daemon.waitForLog(is('run finished'));
     await until('no more children', () => descendantsOf(daemon.pid).length === 0);
     // V8 tidies up once, for a second or two some seconds after the start: that falls into two of the three times at most.
     const used = [
