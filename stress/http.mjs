@@ -23,7 +23,7 @@ export async function proveHttp({ directory, timeIsUp, random, say }) {
   });
   const daemon = site.start([]);
   const port = await portOf(daemon);
-  const counts = { clients: 0, runs: 0, mostBytes: 0 };
+  const counts = { clients: 0, runs: 0, mostBytes: 0, asked: 0, answered: 0 };
   const deadline = performance.now() + 65_000;
   /** @type {Set<net.Socket>} */
   const open = new Set();
@@ -35,6 +35,8 @@ export async function proveHttp({ directory, timeIsUp, random, say }) {
       }
       await Promise.all(Array.from({ length: 20 }, () => rude(port, random)));
       counts.clients += 20;
+      counts.asked += 1;
+      if (await isAnswered(port)) counts.answered += 1;
       counts.mostBytes = Math.max(counts.mostBytes, residentBytes(daemon.pid));
       if (counts.mostBytes > mostBytes) throw new Error(`the daemon takes ${counts.mostBytes} bytes`);
       counts.runs = runsIn(daemon.output());
@@ -45,12 +47,13 @@ export async function proveHttp({ directory, timeIsUp, random, say }) {
   } finally {
     for (const socket of open) socket.destroy();
   }
+  if (counts.answered === 0) throw new Error(`nobody was answered beside them, of ${counts.asked}`);
   if (counts.runs === 0) throw new Error(`no run was on time in ${daemon.output()}`);
   await answers(port);
   daemon.kill('SIGTERM');
   const { code, signal } = await daemon.exited;
   if (code !== 0) throw new Error(`SIGTERM ended it with ${code ?? signal}`);
-  return `${counts.clients} clients; ${counts.runs} runs, each on time; ${Math.round(counts.mostBytes / 1e6)} MB at most`;
+  return `${counts.clients} clients; ${counts.runs} runs, each on time; ${counts.answered} of ${counts.asked} that asked properly beside them were answered; ${Math.round(counts.mostBytes / 1e6)} MB at most`;
 }
 
 /** @param {import('./program.mjs').Running} daemon */
@@ -140,9 +143,24 @@ function rude(port, random) {
       if ((response.statusCode ?? 0) < 400) reject(new Error(`${JSON.stringify(oddity)} was answered`));
       else resolve();
     });
-    // Turned away before it could ask, like anybody beyond the most connections.
+    // Closed before it was answered: so many came after it.
     request.on('timeout', () => request.destroy()).on('error', () => resolve());
     request.end();
+  });
+}
+
+/**
+ * By a connection of its own, as a load balancer's probe has.
+ * @param {number} port
+ * @returns {Promise<boolean>}
+ */
+function isAnswered(port) {
+  return new Promise((resolve) => {
+    const request = http.get({ host: '127.0.0.1', port, path: '/health', agent: false, timeout: 1000 }, (response) => {
+      response.resume().on('end', () => resolve(response.statusCode === 200));
+      response.on('error', () => resolve(false));
+    });
+    request.on('timeout', () => request.destroy()).on('error', () => resolve(false));
   });
 }
 

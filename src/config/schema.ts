@@ -80,7 +80,7 @@ const httpSchema = z.strictObject({
     .array(z.string().regex(/^[A-Za-z0-9._-]+$/, { error: 'a host name without port is needed' }))
     .default([])
     .describe("Names by which others reach it, besides localhost, this machine's name and addresses: a proxy's, say."),
-  max_connections: z.int().min(1).max(10_000).default(100).describe('More than these at a time are turned away.'),
+  max_connections: z.int().min(1).max(10_000).default(100).describe('With one more than these, the oldest is closed.'),
 });
 
 /** Options by kind of job; parsed, all of them with all defaults. */

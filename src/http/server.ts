@@ -6,7 +6,7 @@
  * A port that is taken keeps nobody from being backed up: it is said, and tried again every half minute.
  */
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
-import type { AddressInfo } from 'node:net';
+import type { AddressInfo, Socket } from 'node:net';
 import { errorCodeOf } from '../errors.js';
 import type { Logger } from '../jobs/job.js';
 import type { Overview } from '../overview/overview.js';
@@ -33,6 +33,8 @@ export class HttpServer {
   readonly #watched: () => Overview;
   readonly #log: Logger;
   readonly #server: Server;
+  /** The oldest first. */
+  readonly #connections = new Set<Socket>();
   /** Of all databases: the costly ones, and only a few. Apart, so that no crowd of questions about single ones makes them be made again. */
   readonly #ofAll: Kept = new Map();
   readonly #ofOne: Kept = new Map();
@@ -59,7 +61,7 @@ export class HttpServer {
         void this.#answer(request, response);
       },
     );
-    this.#server.maxConnections = options.maxConnections;
+    this.#server.on('connection', (socket: Socket) => this.#admit(socket));
     // A connection on which nothing happens, not even reading what it asked for.
     this.#server.setTimeout(20_000, (socket) => socket.destroy());
     this.#server.on('clientError', (_, socket) => {
@@ -103,6 +105,17 @@ export class HttpServer {
     if (this.#retry === undefined) this.#log.error({ err: error, host, port }, complaint(error, this.#options));
     this.#retry = setTimeout(() => this.#listen(), retryMs);
     this.#retry.unref();
+  }
+
+  /** An answer takes no time: with as many as there may be, the oldest is one that holds on, and whoever comes to ask is served. */
+  #admit(socket: Socket): void {
+    const [oldest] = this.#connections;
+    if (oldest !== undefined && this.#connections.size >= this.#options.maxConnections) {
+      this.#connections.delete(oldest);
+      oldest.destroy();
+    }
+    this.#connections.add(socket);
+    socket.once('close', () => this.#connections.delete(socket));
   }
 
   async #answer(request: IncomingMessage, response: ServerResponse): Promise<void> {
