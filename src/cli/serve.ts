@@ -287,12 +287,15 @@ class Daemon {
 
   #owed(now: Date): { schedule: string; slot: Date }[] {
     const { log, history } = this.parts;
+    const only = this.options.database ?? [];
     return catchUpOrder(this.#config.schedules).flatMap((schedule) => {
       const state = history.scheduleState(schedule.name);
-      const last = history.lastRun(schedule.name);
+      const last = history.lastRun(schedule.name, only);
+      // A run of some databases marks no slot: how far a daemon of some has come, its runs say.
+      const lastSlot = only.length === 0 || last === undefined ? state?.lastSlot : (last.slot ?? last.startedAt);
       const answer = owedRun({
         schedule: { ...this.#time(schedule), catchUp: schedule.catchUp, windowMs: schedule.windowMs },
-        lastSlot: state?.lastSlot ?? null,
+        lastSlot: lastSlot ?? null,
         firstSeen: state?.firstSeen ?? null,
         interruptedSlot: last?.outcome === 'interrupted' && last.trigger === 'schedule' ? last.slot : null,
         now,

@@ -174,15 +174,15 @@ export class History implements Past, Recorder {
     });
   }
 
-  /** The newest finished run of a schedule; with a database, the newest that had it, and how that database ended. */
-  lastRun(schedule: string, database?: string): runs.PastRun | undefined {
-    return this.#read(undefined, (db) => runs.lastRun(db, schedule, database, runOutcomes));
+  /** The newest finished run of a schedule that had all databases, or at least these. */
+  lastRun(schedule: string, only: readonly string[] = []): runs.PastRun | undefined {
+    return this.#read(undefined, (db) => runs.lastRun(db, schedule, only, runOutcomes));
   }
 
   /** As `lastRun`, of those that ended well. */
-  lastSuccess(schedule: string, database?: string): runs.PastRun | undefined {
+  lastSuccess(schedule: string, only: readonly string[] = []): runs.PastRun | undefined {
     const good: readonly RunOutcome[] = ['succeeded', 'repaired'];
-    return this.#read(undefined, (db) => runs.lastRun(db, schedule, database, good));
+    return this.#read(undefined, (db) => runs.lastRun(db, schedule, only, good));
   }
 
   /** The newest finished runs of a schedule, newest first. */

@@ -18,6 +18,8 @@ export interface BegunRun {
   readonly slot: Date | null;
   readonly startedAt: Date;
   readonly pid: number;
+  /** The names that were asked for; left out: all databases. */
+  readonly only?: readonly string[];
   readonly databases: readonly { readonly name: string; readonly path: string }[];
 }
 
@@ -29,7 +31,6 @@ export interface PastRun {
   readonly slot: Date | null;
   readonly startedAt: Date;
   readonly finishedAt: Date | null;
-  /** Of the database asked for, otherwise of the whole run. */
   readonly outcome: RunOutcome | null;
 }
 
@@ -52,6 +53,7 @@ interface RunRow {
   readonly outcome: string | null;
   readonly pid: number;
   readonly process_start: number | null;
+  readonly only_databases: string | null;
 }
 
 interface JobRow {
@@ -70,7 +72,8 @@ export function beginRun(db: OwnDatabase, run: BegunRun, processStart: number | 
   const { id } = one(
     db
       .prepare<unknown[], { id: number }>(
-        `INSERT INTO run (run_id, schedule, trigger, slot, started_at, pid, process_start) VALUES (?, ?, ?, ?, ?, ?, ?) RETURNING id`,
+        `INSERT INTO run (run_id, schedule, trigger, slot, started_at, pid, process_start, only_databases)
+         VALUES (?, ?, ?, ?, ?, ?, ?, ?) RETURNING id`,
       )
       .get(
         run.run_id,
@@ -80,6 +83,7 @@ export function beginRun(db: OwnDatabase, run: BegunRun, processStart: number | 
         run.startedAt.toISOString(),
         run.pid,
         processStart,
+        run.only && JSON.stringify(run.only),
       ),
   );
   const insert = db.prepare('INSERT INTO run_database (run, name, path) VALUES (?, ?, ?)');
@@ -91,8 +95,8 @@ export function finishRun(db: OwnDatabase, report: RunReport, pid: number, proce
   const { id } = one(
     db
       .prepare<unknown[], { id: number }>(
-        `INSERT INTO run (run_id, schedule, trigger, slot, started_at, finished_at, outcome, pid, process_start)
-         VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)
+        `INSERT INTO run (run_id, schedule, trigger, slot, started_at, finished_at, outcome, pid, process_start, only_databases)
+         VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
          ON CONFLICT (run_id) DO UPDATE SET finished_at = excluded.finished_at, outcome = excluded.outcome
          RETURNING id`,
       )
@@ -106,6 +110,7 @@ export function finishRun(db: OwnDatabase, report: RunReport, pid: number, proce
         report.outcome,
         pid,
         processStart,
+        report.only && JSON.stringify(report.only),
       ),
   );
   db.prepare('DELETE FROM run_database WHERE run = ?').run(id);
@@ -155,29 +160,24 @@ export function interruptUnfinished(
     .map((run) => toPastRun({ ...run, finished_at: now.toISOString(), outcome: 'interrupted' }));
 }
 
-/** The newest finished run of a schedule, of those that had this database if one is given, of those that ended like this. */
+/**
+ * The newest finished run of a schedule that was of all databases, or at least of these names, of those that ended like this. A run of
+ * some databases only says nothing about the others: it never answers for the schedule as a whole.
+ */
 export function lastRun(
   db: OwnDatabase,
   schedule: string,
-  database: string | undefined,
+  only: readonly string[],
   outcomes: readonly RunOutcome[],
 ): PastRun | undefined {
-  const wanted = JSON.stringify(outcomes);
-  const row =
-    database === undefined
-      ? db
-          .prepare<unknown[], RunRow>(
-            `SELECT * FROM run WHERE schedule = ? AND finished_at IS NOT NULL AND outcome IN (SELECT value FROM json_each(?))
-             ORDER BY id DESC LIMIT 1`,
-          )
-          .get(schedule, wanted)
-      : db
-          .prepare<unknown[], RunRow>(
-            `SELECT run.*, run_database.outcome FROM run JOIN run_database ON run_database.run = run.id AND run_database.name = ?
-             WHERE schedule = ? AND finished_at IS NOT NULL AND run_database.outcome IN (SELECT value FROM json_each(?))
-             ORDER BY run.id DESC LIMIT 1`,
-          )
-          .get(database, schedule, wanted);
+  const row = db
+    .prepare<unknown[], RunRow>(
+      `SELECT * FROM run WHERE schedule = ? AND finished_at IS NOT NULL AND outcome IN (SELECT value FROM json_each(?))
+       AND (only_databases IS NULL
+         OR ? AND NOT EXISTS (SELECT value FROM json_each(?) EXCEPT SELECT value FROM json_each(only_databases)))
+       ORDER BY id DESC LIMIT 1`,
+    )
+    .get(schedule, JSON.stringify(outcomes), only.length > 0 ? 1 : 0, JSON.stringify(only));
   return row && toPastRun(row);
 }
 
@@ -238,6 +238,7 @@ export function runReport(db: OwnDatabase, runId: string): RunReport | undefined
     started_at: run.started_at,
     finished_at: run.finished_at,
     outcome: toRunOutcome(run.outcome) ?? 'interrupted',
+    ...(run.only_databases !== null && { only: toNames(run.only_databases) }),
     databases,
     jobs: jobs.get(null) ?? [],
   };
@@ -339,6 +340,11 @@ function toTrigger(text: string): RunReport['trigger'] {
 
 function toErrorCode(text: string): JobErrorCode {
   return jobErrorCodes.find((code) => code === text) ?? 'internal';
+}
+
+function toNames(text: string): readonly string[] {
+  const value: unknown = JSON.parse(text);
+  return Array.isArray(value) ? value.map(String) : [];
 }
 
 /** We wrote it with JSON.stringify from Facts; anything that is not an object is another program's doing. */

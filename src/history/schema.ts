@@ -158,6 +158,9 @@ const migrations: readonly string[] = [
   CREATE INDEX notification_by_subject ON notification (channel, subject);
   CREATE INDEX notification_by_time ON notification (created_at);
   `,
+  `
+  ALTER TABLE run ADD COLUMN only_databases TEXT; -- JSON, the names asked for; null: all (or an earlier version did not say)
+  `,
 ];
 
 /** A newer version of this program wrote the history: guessing at its meaning could lose it. */

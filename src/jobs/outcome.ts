@@ -49,6 +49,8 @@ export interface RunReport {
   readonly started_at: string;
   readonly finished_at: string;
   readonly outcome: RunOutcome;
+  /** The names that were asked for; left out: it was of all databases. */
+  readonly only?: readonly string[];
   readonly databases: readonly DatabaseReport[];
   /** Jobs about the run as a whole: writing the report. */
   readonly jobs: readonly JobReport[];

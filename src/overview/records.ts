@@ -183,8 +183,14 @@ function lastStall(history: History, name: string): number | null {
   return null;
 }
 
-export function scheduleRecords(history: History, config: Config, schedule: ScheduleConfig): ScheduleRecords {
-  const success = history.lastSuccess(schedule.name);
+/** @param only the databases that somebody asks about; empty: all */
+export function scheduleRecords(
+  history: History,
+  config: Config,
+  schedule: ScheduleConfig,
+  only: readonly string[],
+): ScheduleRecords {
+  const success = history.lastSuccess(schedule.name, only);
   return {
     schedule,
     slots: createSlots(schedule.cron, config.timezone),

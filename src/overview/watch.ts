@@ -223,7 +223,9 @@ export class Watch {
     }
     this.#busyMs = busyMs;
     this.#databases = databases;
-    this.#schedules = this.#config.schedules.map((schedule) => scheduleRecords(this.#history, this.#config, schedule));
+    this.#schedules = this.#config.schedules.map((schedule) =>
+      scheduleRecords(this.#history, this.#config, schedule, this.#options.only ?? []),
+    );
     this.#general = this.#history.openProblems(null).map((problem) => jobProblem([problem], null));
     this.#foreign = this.#runsElsewhere();
     this.#unsure = this.#history.degraded ?? null;

@@ -39,6 +39,7 @@ export interface RunHistory extends Past, Recorder {
     slot: Date | null;
     startedAt: Date;
     pid: number;
+    only?: readonly string[];
     databases: readonly { name: string; path: string }[];
   }): Recorded;
   finishRun(report: RunReport): Recorded;
@@ -121,6 +122,9 @@ export async function runSchedule(parts: RunParts, request: RunRequest): Promise
 
   log.info({ trigger, slot: slot?.toISOString() ?? null }, 'run started');
   parts.started?.({ runId, schedule: schedule.name, startedAt });
+  // Naming every database is naming none.
+  const isWhole = parts.databases.every(({ name }) => request.only.length === 0 || request.only.includes(name));
+  const only = isWhole ? {} : { only: request.only };
   const listed = await targetsOf(run);
   const begun = parts.history.beginRun({
     run_id: runId,
@@ -129,10 +133,11 @@ export async function runSchedule(parts: RunParts, request: RunRequest): Promise
     slot,
     startedAt,
     pid: process.pid,
+    ...only,
     databases: listed.targets.map(({ target }) => ({ name: target.name, path: target.path })),
   });
   // A run of every database answers for the schedule's slot, whoever started it.
-  const marked = request.only.length === 0 ? parts.history.markSlot(schedule.name, slot ?? startedAt) : begun;
+  const marked = isWhole ? parts.history.markSlot(schedule.name, slot ?? startedAt) : begun;
 
   const databases = [...listed.failed, ...(await runDatabases(run, listed.targets))];
   clearTimeout(timer);
@@ -145,6 +150,7 @@ export async function runSchedule(parts: RunParts, request: RunRequest): Promise
     started_at: startedAt.toISOString(),
     finished_at: parts.now().toISOString(),
     outcome: worstOutcome(databases.map((database) => database.outcome)),
+    ...only,
     databases,
     jobs: [],
   };

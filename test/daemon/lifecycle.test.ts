@@ -6,6 +6,8 @@ import { setTimeout as wait } from 'node:timers/promises';
 import Database from 'better-sqlite3';
 import { beforeAll, describe, expect, test } from 'vitest';
 import { createDebuggleDatabase } from '../../scripts/debuggle-database.mjs';
+import type { RunReport } from '../../src/jobs/outcome.js';
+import { createSlots } from '../../src/schedule/slots.js';
 import { holderOf } from '../../src/sqlite/operations/lock.js';
 import { examineBackups, runsOf } from '../helpers/aftermath.mjs';
 import type { ConfigOverrides } from '../helpers/configuration.js';
@@ -15,6 +17,7 @@ import { descendantsOf, isAlive } from '../helpers/processes.js';
 import { type LogLine, parseLog, type RunningProgram } from '../helpers/program.js';
 import { until } from '../helpers/until.js';
 import { atEndOfAll, workspace } from '../helpers/workspace.js';
+import { finished, openHistory } from '../history/fixture.js';
 
 const ended = { code: 0, signal: null };
 const daily = { cron: dailyFarFromNow(), jobs: ['backup', 'integrity', 'analyze', 'retention', 'report'] };
@@ -198,6 +201,24 @@ describe('a start', () => {
     ]);
   });
 
+  test('tries a scheduled run that was interrupted once more, whatever was done for some databases since', async () => {
+    const site = install({ config: { schedules: { daily } } });
+    recordRuns(site, [
+      { outcome: 'interrupted' },
+      { outcome: 'succeeded', trigger: 'run-now', slot: null, only: ['some'] },
+    ]);
+    expect(await consideredBy(site.start())).toBe('interrupted');
+  });
+
+  test('with --database makes up for what its own runs have left, and repeats none of them', async () => {
+    const site = install({ config: { schedules: { daily } } });
+    addDatabase(site, 'other', site.workspace.path('data', 'other.db'), site.workspace.path('other-backups'));
+    missRun(site.stateDirectory, 'daily');
+    recordRuns(site, [{ outcome: 'succeeded', only: ['logs'] }]);
+    expect(await consideredBy(site.start(['--database', 'logs']))).toBe('nothing-missed');
+    expect(await consideredBy(site.start(['--database', 'other']))).toBe('missed');
+  });
+
   test('owes nothing for a schedule it has never seen, and SIGINT ends the daemon as SIGTERM does', async () => {
     const site = install();
     const daemon = site.start();
@@ -294,6 +315,29 @@ function addDatabase(site: Installation, name: string, file: string, backupDirec
   const text = fs.readFileSync(site.file, 'utf8');
   const entry = `databases:\n  ${name}: { path: ${file}, backup_directory: ${backupDirectory} }\n`;
   fs.writeFileSync(site.file, text.replace('databases:\n', entry));
+}
+
+/** Runs of `daily` that have ended, each for its newest slot. While no program is running. */
+function recordRuns(site: Installation, runs: readonly Partial<RunReport>[]): void {
+  const slot = createSlots(daily.cron, 'UTC').previous(new Date()) ?? new Date();
+  fs.mkdirSync(site.stateDirectory, { recursive: true, mode: 0o700 });
+  const history = openHistory(site.stateDirectory);
+  if (history.scheduleState('daily') === undefined) {
+    history.seeSchedule('daily', slot);
+    history.markSlot('daily', slot);
+  }
+  for (const [index, run] of runs.entries())
+    history.finishRun(finished(`run-${index}`, [], { slot: slot.toISOString(), ...run }));
+  history.close();
+}
+
+/** What the daemon finds of `daily` at its start; then it is ended. */
+async function consideredBy(daemon: RunningProgram): Promise<unknown> {
+  const line = await daemon.waitForLog((each) => is('catch-up considered')(each) && each['schedule'] === 'daily');
+  await daemon.waitForLog(is('ready'));
+  daemon.signal('SIGTERM');
+  expect(await daemon.exited).toEqual(ended);
+  return line['reason'];
 }
 
 /** Starts the daemon on an installation whose daily run was missed: it begins at once. */

@@ -3,7 +3,6 @@ import Database from 'better-sqlite3';
 import { expect, test } from 'vitest';
 import type { History } from '../../src/history/history.js';
 import { isAlive, processStart } from '../../src/history/process.js';
-import type { RunReport } from '../../src/jobs/outcome.js';
 import { workspace } from '../helpers/workspace.js';
 import { begun, finished, hoursAfterNoon, job, noon, openHistory } from './fixture.js';
 
@@ -45,29 +44,54 @@ test('a run that was never begun is recorded whole when it ends', () => {
   expect(history.runReport('a')).toEqual(report);
 });
 
-test('the last run and the last success of a schedule, or of one database in it', () => {
+test('the last run and the last success of a schedule', () => {
   const history = fresh();
-  const other = { name: 'other', path: '/data/other.db', outcome: 'succeeded', jobs: [] } as const;
-  const both = (id: string, outcome: 'succeeded' | 'failed'): RunReport => {
-    const report = finished(id, [job('backup', outcome)]);
-    return { ...report, databases: [...report.databases, other] };
-  };
-  history.finishRun(both('1', 'succeeded'));
-  history.finishRun(both('2', 'failed'));
+  history.finishRun(finished('1', [job('backup', 'succeeded')]));
+  history.finishRun(finished('2', [job('backup', 'failed')]));
   history.finishRun(finished('3', [], { schedule: 'hourly', databases: [] }));
   history.beginRun(begun('4'));
 
   expect(history.lastRun('daily')).toMatchObject({ run_id: '2', outcome: 'failed' });
   expect(history.lastSuccess('daily')?.run_id).toBe('1');
-  expect(history.lastRun('daily', 'other')).toMatchObject({ run_id: '2', outcome: 'succeeded' });
-  expect(history.lastSuccess('daily', 'logs')?.run_id).toBe('1');
-  expect(history.lastRun('hourly', 'logs')).toBeUndefined();
   expect(history.lastRun('weekly')).toBeUndefined();
   expect(history.recentRuns(3).map((run) => [run.run_id, run.outcome])).toEqual([
     ['4', null],
     ['3', 'succeeded'],
     ['2', 'failed'],
   ]);
+});
+
+test('a run of some databases answers for those, and never for the whole schedule', () => {
+  const history = fresh();
+  history.finishRun(finished('whole', []));
+  history.finishRun(finished('of-both', [job('backup', 'failed')], { only: ['logs', 'other'] }));
+  // Its beginning and its end are recorded by turns.
+  history.beginRun(begun('of-logs', { only: ['logs'] }));
+  history.finishRun(finished('of-logs', [], { only: ['logs'] }));
+
+  expect(history.lastRun('daily')?.run_id).toBe('whole');
+  expect(history.lastSuccess('daily')?.run_id).toBe('whole');
+  expect(history.lastRun('daily', ['other'])?.run_id).toBe('of-both');
+  expect(history.lastSuccess('daily', ['other'])?.run_id).toBe('whole');
+  expect(history.lastRun('daily', ['logs'])?.run_id).toBe('of-logs');
+  expect(history.lastRun('daily', ['other', 'logs'])?.run_id).toBe('of-both');
+  expect(history.runReport('of-both')?.only).toEqual(['logs', 'other']);
+  expect(history.runReport('whole')).not.toHaveProperty('only');
+});
+
+test('a history of an earlier version is brought up to date: its runs count as those of all databases', () => {
+  const { path } = workspace();
+  const history = openHistory(path('state'));
+  history.finishRun(finished('earlier', []));
+  history.close();
+  const file = new Database(path('state', 'history.db'));
+  file.exec('ALTER TABLE run DROP COLUMN only_databases; PRAGMA user_version = 3');
+  file.close();
+
+  const now = openHistory(path('state'));
+  expect(now.lastRun('daily')?.run_id).toBe('earlier');
+  expect(now.finishRun(finished('later', [], { only: ['logs'] }))).toEqual({ ok: true });
+  expect(now.lastRun('daily')?.run_id).toBe('earlier');
 });
 
 test('the newest run is the one recorded last, even when the clock went back', () => {
@@ -107,7 +131,7 @@ test('a run whose process is gone becomes interrupted, once', () => {
     { run_id: 'dead', schedule: 'daily', outcome: 'interrupted', finishedAt: hoursAfterNoon(1) },
   ]);
   expect(two.interruptUnfinished(hoursAfterNoon(2))).toEqual([]);
-  expect(two.lastRun('daily', 'logs')).toMatchObject({ run_id: 'dead', outcome: 'interrupted' });
+  expect(two.lastRun('daily')).toMatchObject({ run_id: 'dead', outcome: 'interrupted' });
   expect(two.runReport('dead')).toMatchObject({
     outcome: 'interrupted',
     databases: [{ name: 'logs', outcome: 'interrupted' }],

@@ -19,6 +19,7 @@ interface Watched {
 }
 
 interface Around {
+  readonly only?: readonly string[];
   readonly now?: () => Date;
   readonly slow?: (engine: InstanceType<typeof Engine>) => InstanceType<typeof Engine>;
   readonly patienceMs?: number;
@@ -27,7 +28,7 @@ interface Around {
 /** As a daemon beside the runs that the test makes. */
 function watched(
   config: ConfigOverrides = {},
-  { now = () => new Date(), slow = (engine) => engine, patienceMs }: Around = {},
+  { only = [], now = () => new Date(), slow = (engine) => engine, patienceMs }: Around = {},
 ): Watched {
   const site = install({ config });
   fs.mkdirSync(site.stateDirectory, { recursive: true, mode: 0o700 });
@@ -36,7 +37,7 @@ function watched(
   const loaded = loadConfig(site.file, { variables: process.env }, now());
   const watch = new Watch(
     { config: loaded, history, engine: slow(engine) },
-    { startedAt: now(), now, ...(patienceMs === undefined ? {} : { patienceMs }) },
+    { startedAt: now(), only, now, ...(patienceMs === undefined ? {} : { patienceMs }) },
   );
   onTestFinished(async () => {
     watch.close();
@@ -97,6 +98,24 @@ test('what was over before it began is known, and not told as news', async () =>
   history.beginRun(begun('old'));
   expect(watch.isStale()).toBe(true);
   expect((await look()).running).toMatchObject([{ runId: 'old', schedule: 'daily', step: null }]);
+});
+
+test.each([
+  ['all databases keeps what was owed to the others', [], 3 * 86_400],
+  ['that database is on time with it', ['logs'], 0],
+])('a run of one database: who asks about %s', async (_, only, secondsOverdue) => {
+  const now = new Date('2026-11-23T03:30:00.000Z');
+  const { history, look } = watched({}, { only, now: () => now });
+  const [threeDaysAgo, today] = [new Date('2026-11-20T01:30:00.000Z'), new Date('2026-11-23T02:00:00.000Z')];
+  history.seeSchedule('daily', threeDaysAgo);
+  history.finishRun(
+    finished('partial', [], { only: ['logs'], slot: today.toISOString(), started_at: today.toISOString() }),
+  );
+  const { schedules, problems } = await look();
+  const daily = schedules.find(({ name }) => name === 'daily');
+  expect(daily?.secondsOverdue).toBe(secondsOverdue === 0 ? 0 : secondsOverdue + 5400);
+  expect(daily?.lastSuccessAt).toEqual(secondsOverdue === 0 ? today : null);
+  expect(problems.some(({ key }) => key === 'schedule/daily/overdue')).toBe(secondsOverdue > 0);
 });
 
 test('an acknowledgement is noticed, though no run has ended', async () => {

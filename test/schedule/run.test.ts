@@ -469,7 +469,17 @@ describe('several databases', () => {
     const it = tenants(['a', 'b']);
     const report = await it.run(['backup'], { only });
     expect(report.databases.map(({ name }) => name)).toEqual(names);
+    expect(report.only).toEqual(only);
     expect(it.history.scheduleState('daily')?.lastSlot ?? null).toBeNull();
+    expect(it.history.lastRun('daily')).toBeUndefined();
+  });
+
+  test('each by its name are all: that run answers for the schedule', async () => {
+    const it = tenants(['a', 'b']);
+    const report = await it.run(['health'], { only: ['logs', 'tenants', 'gone'] });
+    expect(report).not.toHaveProperty('only');
+    expect(it.history.scheduleState('daily')?.lastSlot).toEqual(startedAt);
+    expect(it.history.lastRun('daily')?.run_id).toBe(report.run_id);
   });
 
   test.each([1, 2, 3])('at most %i at a time, and more than one where that is allowed', async (concurrency) => {
