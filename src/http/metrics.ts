@@ -122,7 +122,7 @@ export class Metrics {
   }
 
   #setDatabase(view: DatabaseView, { at }: Overview): void {
-    const { name: database, measured, lastGoodBackup: backup } = view;
+    const { name: database, measured } = view;
     const set = (name: string, help: string, value: number | null | undefined): void => {
       if (value !== null && value !== undefined) this.#set(`debuggle_db_${name}`, help, value, { database });
     };
@@ -137,12 +137,10 @@ export class Metrics {
     set('backup_disk_free_bytes', 'Free on the disk of its backups.', measured?.freeBackupDiskBytes);
     set('disk_full_seconds', 'Until the disk is full at the present growth.', view.secondsUntilFull ?? Infinity);
     set('measured_timestamp_seconds', 'When it was last measured.', seconds(measured?.at));
-    set('backup_timestamp_seconds', 'The moment that the newest sound backup holds.', seconds(backup?.createdAt));
-    const age = backup === null ? Infinity : Math.max(0, (at.getTime() - backup.createdAt.getTime()) / 1000);
-    set('backup_age_seconds', 'Age of the newest sound backup.', age);
-    set('backup_bytes', 'Stored size of the newest sound backup.', backup?.storedBytes ?? 0);
-    set('backups', 'Sound backups.', view.backups.filter(({ sound }) => sound).length);
-    set('backups_damaged', 'Backups known to be damaged.', view.backups.filter(isDamaged).length);
+    if (!view.areBackupsPending)
+      set('backups_listed', '0: its backups cannot be listed.', view.backupsError === null ? 1 : 0);
+    // Of those that nobody has seen nothing is known, 0 and +Inf neither.
+    if (view.backupsError === null) this.#setBackups(view, at);
     const proven = view.lastProvenRestore;
     set('proven_restore_timestamp_seconds', 'When a backup was last restored to scratch.', seconds(proven?.at));
     set('proven_restore_duration_seconds', 'How long that took.', (proven?.restoreMs ?? 0) / 1000);
@@ -153,6 +151,17 @@ export class Metrics {
     for (const status of healthStatuses)
       this.#set('debuggle_db_health_status', 'Its verdict.', view.status === status ? 1 : 0, { database, status });
     for (const operation of view.operations) this.#setOperation(database, operation);
+  }
+
+  #setBackups({ name: database, backups, lastGoodBackup: backup }: DatabaseView, at: Date): void {
+    const set = (name: string, help: string, value: number): void =>
+      this.#set(`debuggle_db_${name}`, help, value, { database });
+    set('backup_timestamp_seconds', 'The moment that the newest sound backup holds.', seconds(backup?.createdAt));
+    const age = backup === null ? Infinity : Math.max(0, (at.getTime() - backup.createdAt.getTime()) / 1000);
+    set('backup_age_seconds', 'Age of the newest sound backup.', age);
+    set('backup_bytes', 'Stored size of the newest sound backup.', backup?.storedBytes ?? 0);
+    set('backups', 'Sound backups.', backups.filter(({ sound }) => sound).length);
+    set('backups_damaged', 'Backups known to be damaged.', backups.filter(isDamaged).length);
   }
 
   #setOperation(

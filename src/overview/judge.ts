@@ -31,14 +31,17 @@ function verdict(
   now: Date,
 ): { status: HealthStatus; warnings: readonly string[] } {
   const { known, evidence, unreachable, limits } = records;
-  const { incident, damagedSince } = known;
+  const { incident, damagedSince, backupsError, areBackupsPending } = known;
   const findings: [HealthStatus, string][] = [];
   if (incident !== null) findings.push(['unhealthy', `an incident is open: ${incident.message}`]);
   if (damagedSince !== null) findings.push(['unhealthy', `it is damaged since ${damagedSince.toISOString()}`]);
   if (unreachable !== null) findings.push(['unhealthy', `it could not be measured: ${unreachable.message}`]);
   for (const { name, secondsOverdue: late } of schedules)
     if (late > 0) findings.push(['degraded', `schedule ${name} is overdue by ${formatDuration(late * 1000)}`]);
-  const newestBackupAgeMs = backupAgeMs(known, now);
+  if (backupsError !== null && !areBackupsPending)
+    findings.push(['degraded', `its backups cannot be listed: ${backupsError}`]);
+  // Of backups that nobody has seen there is nothing to say: neither that they are old, nor that there are none.
+  const newestBackupAgeMs = backupsError === null ? backupAgeMs(known, now) : 0;
   if (evidence === null) findings.push(['degraded', 'it has not been measured yet']);
   const measured =
     evidence === null

@@ -127,6 +127,8 @@ export interface DatabaseView {
   readonly backupDirectory: string;
   /** Why the catalogue is not known; null: it is. */
   readonly backupsError: string | null;
+  /** Whether that is only because they are being listed: nobody can say anything about them yet. */
+  readonly areBackupsPending: boolean;
   /** Why retention deletes nothing at the moment; null: it does. */
   readonly retentionWaits: string | null;
   readonly lastGoodBackup: BackupView | null;

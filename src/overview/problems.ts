@@ -20,13 +20,13 @@ const verbs: Readonly<Partial<Record<JobOutcome, readonly [string, string]>>> = 
 
 /** Of one database. */
 export function databaseProblems(records: DatabaseRecords, now: Date): Problem[] {
-  const { name, incident, backupsError } = records.known;
+  const { name, incident, backupsError, areBackupsPending } = records.known;
   const found: Problem[] = [];
   if (incident !== null) found.push(incidentProblem(name, incident));
   // The incident has said what is held.
   const told = records.problems.filter(({ outcome }) => incident === null || outcome !== 'held');
   found.push(...sameCause(told).map((problems) => jobProblem(problems, name)));
-  if (backupsError !== null && !records.areBackupsPending) {
+  if (backupsError !== null && !areBackupsPending) {
     found.push({
       key: `${name}/backups`,
       database: name,

@@ -25,8 +25,6 @@ export interface DatabaseRecords {
   /** What is shown of it as it is. */
   readonly known: Omit<DatabaseView, 'status' | 'warnings' | 'secondsUntilFull'>;
   readonly limits: HealthOptions;
-  /** Whether the backups are only being listed: nobody can say anything about them. */
-  readonly areBackupsPending: boolean;
   /** Null: never measured. */
   readonly evidence: TimelessEvidence | null;
   /** With the kind of thing it is, which decides whether somebody is told of it. */
@@ -89,6 +87,7 @@ export function databaseRecords(
       ...catalogue,
       retentionWaits: retentionWaits?.why ?? null,
       backupsError: 'error' in listing ? listing.error : null,
+      areBackupsPending: 'pending' in listing,
       measured: measurement?.measured ?? null,
       sizeBytes:
         samples.at(-1)?.sizeBytes ?? measurement?.measured.sizeBytes ?? catalogue.lastGoodBackup?.sizeBytes ?? null,
@@ -104,7 +103,6 @@ export function databaseRecords(
     },
     retentionWaits,
     limits: options.health,
-    areBackupsPending: 'pending' in listing,
     evidence: measurement?.evidence ?? null,
     unreachable: problems.find(({ job }) => job === 'health') ?? null,
     problems,

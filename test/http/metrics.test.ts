@@ -68,6 +68,19 @@ test('an age is seconds, and infinite without a backup', async () => {
   expect(sample(none, 'debuggle_db_backup_timestamp_seconds{database="logs"}')).toBe('0');
 });
 
+test('of backups that nobody has seen there are no figures, and it is said that they cannot be listed', async () => {
+  const unlisted = { ...database, lastGoodBackup: null, backups: [], backupsError: 'not mounted' };
+  const figures = /^debuggle_db_backup(?:_timestamp|_age|_bytes|s|s_damaged)(?:_seconds)?\{/m;
+  const failed = await text(overview({ databases: [unlisted] }));
+  expect(failed).not.toMatch(figures);
+  expect(sample(failed, 'debuggle_db_backups_listed{database="logs"}')).toBe('0');
+  const pending = await text(overview({ databases: [{ ...unlisted, areBackupsPending: true }] }));
+  expect(pending).not.toMatch(figures);
+  expect(pending).not.toContain('debuggle_db_backups_listed{');
+  expect(await text()).toMatch(figures);
+  expect(sample(await text(), 'debuggle_db_backups_listed{database="logs"}')).toBe('1');
+});
+
 test('a backup that is proven too little while its database is damaged is not a damaged backup', async () => {
   const [backup] = database.backups;
   const backups = backup === undefined ? [] : [{ ...backup, sound: false, verified: 'quick_check' }];

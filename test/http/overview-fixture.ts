@@ -107,6 +107,7 @@ export function database(name: string, over: Partial<DatabaseView> = {}): Databa
     backups: list,
     backupDirectory: '/var/backups/debuggle',
     backupsError: null,
+    areBackupsPending: false,
     retentionWaits: null,
     lastGoodBackup: list.find(({ sound }) => sound) ?? null,
     lastProvenRestore: { backup: `${name}-20261126T020000Z-daily`, at: ago(6.5 * hour), restoreMs: 8200 },

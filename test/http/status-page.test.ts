@@ -155,6 +155,8 @@ test('backups that cannot be listed are not told to be none', () => {
   const shown = statusPage(overview({ databases: [database('a'), database('b', unlisted)] }));
   expect(shown).toContain('not known');
   expect(shown).not.toMatch(/>(none|never|No backups\.)</);
+  const pending = database('b', { ...unlisted, areBackupsPending: true });
+  expect(statusPage(overview({ databases: [pending] }))).not.toContain('cannot be listed');
 });
 
 describe('what it shows', () => {

@@ -43,9 +43,22 @@ test.each<[string, Parameters<typeof records>, string, string]>([
   ],
   ['one never measured', [{ measured: null }, { evidence: null }], 'degraded', 'it has not been measured yet'],
   ['no good backup', [{ lastGoodBackup: null }], 'degraded', 'there is no backup'],
+  [
+    'backups that cannot be listed',
+    [{ lastGoodBackup: null, backups: [], backupsError: 'not mounted' }],
+    'degraded',
+    'its backups cannot be listed: not mounted',
+  ],
 ])('%s', (_, given, status, sentence) => {
   const view = databaseView(records(...given), [], noon);
   expect(view).toMatchObject({ status, warnings: expect.arrayContaining([sentence]) as unknown });
+});
+
+test('backups that nobody has seen are not told to be none; while they are being listed nothing is said of them', () => {
+  const unlisted = { lastGoodBackup: null, backups: [], backupsError: 'not mounted' };
+  expect(databaseView(records(unlisted), [], noon).warnings).toEqual(['its backups cannot be listed: not mounted']);
+  const pending = { ...unlisted, areBackupsPending: true };
+  expect(databaseView(records(pending), [], noon)).toMatchObject({ status: 'healthy', warnings: [] });
 });
 
 test('thresholds are those of now: a configuration that was changed judges what was measured before', () => {

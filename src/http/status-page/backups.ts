@@ -16,11 +16,13 @@ export interface BackupsOptions {
 }
 
 export function backupsPart(
-  { name: database, backups, backupsError, retentionWaits }: DatabaseView,
+  { name: database, backups, backupsError, areBackupsPending, retentionWaits }: DatabaseView,
   { now, most, link }: BackupsOptions,
 ): Html {
-  if (backups.length === 0)
-    return html`<p class="small soft">${backupsError === null ? 'No backups.' : 'Its backups cannot be listed.'}</p>`;
+  if (backups.length === 0) {
+    const unlisted = areBackupsPending ? 'Its backups are being listed.' : 'Its backups cannot be listed.';
+    return html`<p class="small soft">${backupsError === null ? 'No backups.' : unlisted}</p>`;
+  }
   const shown = most === null ? backups : backups.slice(0, most);
   const unsound = backups.filter(({ sound }) => !sound).length;
   return html`<details><summary>${counted(backups.length, 'backup')}${unsound === 0 ? null : html`, <span class="bad">${unsound} not sound</span>`}</summary>

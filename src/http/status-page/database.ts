@@ -57,7 +57,7 @@ function badges(database: DatabaseView): readonly Html[] {
 
 /** What must not be overlooked, the worst first. */
 function notes(database: DatabaseView, now: Date): Html | null {
-  const { incident, damagedSince, lastRestore, warnings, backupsError, retentionWaits } = database;
+  const { incident, damagedSince, lastRestore, warnings, retentionWaits } = database;
   const bad: readonly Html[] = [
     ...(incident === null
       ? []
@@ -72,7 +72,6 @@ function notes(database: DatabaseView, now: Date): Html | null {
       : [
           html`<span class="${toneOf(lastRestore.outcome)}">Restored in place</span> ${moment(lastRestore.at, now)}: ${lastRestore.summary}`,
         ]),
-    ...(backupsError === null ? [] : [html`Its backups cannot be listed: ${backupsError}`]),
     ...warnings.map((warning) => html`${warning}`),
     ...(retentionWaits === null ? [] : [html`Retention deletes nothing: ${retentionWaits}`]),
   ];
