@@ -80,6 +80,8 @@ class Daemon {
   #scheduler: Scheduler | undefined;
   #display: Display | undefined;
   #finish: () => void = () => undefined;
+  /** How many reloads have been asked for. */
+  #reloads = 0;
 
   constructor(
     private readonly parts: Parts,
@@ -98,7 +100,7 @@ class Daemon {
     });
     process.on('SIGTERM', (signal) => this.#shutDown(signal));
     process.on('SIGINT', (signal) => this.#shutDown(signal));
-    process.on('SIGHUP', () => this.#reload());
+    process.on('SIGHUP', () => void this.#reload());
 
     for (const warning of this.#config.warnings) log.warn({ at: formatMistake(warning) }, 'configuration');
     const now = new Date();
@@ -241,24 +243,29 @@ class Daemon {
     this.#finish();
   }
 
-  /** A configuration with mistakes is refused, and the old one stays in force. */
-  #reload(): void {
+  /**
+   * A configuration with mistakes is refused, and the old one stays in force. To look at the files it names takes a while: one that was
+   * read before another is not taken after it.
+   */
+  async #reload(): Promise<void> {
     if (this.#drain.signal.aborted) return;
     const { log } = this.parts;
+    const reload = ++this.#reloads;
     this.#service.reloading();
     log.reopen();
+    let settle: () => void;
     try {
       const config = readConfig({ config: this.#config.file });
       if (config.stateDirectory !== this.#config.stateDirectory || config.log.file !== this.#config.log.file) {
         throw new JobError('refused', 'state_directory and log.file take effect with a restart');
       }
-      refuseOverlaps({ config, engine: this.parts.engine }).then(
-        () => this.#adopt(config),
-        (error: unknown) => this.#refuse(error),
-      );
+      await refuseOverlaps({ config, engine: this.parts.engine });
+      settle = () => this.#adopt(config);
     } catch (error) {
-      this.#refuse(error);
+      settle = () => this.#refuse(error);
     }
+    if (reload === this.#reloads) settle();
+    else log.info({ config: this.#config.file }, 'a reload was given up: a newer one has read the configuration since');
   }
 
   #adopt(config: Config): void {

@@ -162,6 +162,31 @@ describe('SIGHUP', () => {
     await expectEndWithin(daemon, 'SIGTERM', 2000);
   });
 
+  test('of two the newer counts, also when the older one takes longer', async () => {
+    const site = install();
+    const daemon = site.start();
+    await daemon.waitForLog(is('ready'));
+    await until('no more children', () => descendantsOf(daemon.pid).length === 0);
+    const valid = fs.readFileSync(site.file, 'utf8');
+    const reloadWith = (name: string): void => {
+      fs.writeFileSync(
+        site.file,
+        valid.replace('schedules:\n', `schedules:\n  ${name}: { cron: "0 4 * * *", jobs: [health] }\n`),
+      );
+      daemon.signal('SIGHUP');
+    };
+    reloadWith('older');
+    // The child that looks at the files of the older one stands still, from before it has begun.
+    const child = await until('the child', () => descendantsOf(daemon.pid).find(isWorker));
+    process.kill(child, 'SIGSTOP');
+    reloadWith('newer');
+    expect((await daemon.waitForLog(is('configuration reloaded')))['next']).toHaveProperty('newer');
+    process.kill(child, 'SIGCONT');
+    await daemon.waitForLog(is('a reload was given up: a newer one has read the configuration since'));
+    await expectEndWithin(daemon, 'SIGTERM', 2000);
+    expect(daemon.logLines().filter(is('configuration reloaded'))).toHaveLength(1);
+  });
+
   test('opens the log anew: what logrotate has moved away gets no more lines', async () => {
     const site = install();
     const daemon = site.start();
@@ -390,6 +415,11 @@ async function ticksUsed(pid: number, forMs: number): Promise<number> {
   const before = cpuTicks(pid);
   await wait(forMs);
   return cpuTicks(pid) - before;
+}
+
+/** Whether it has become one: until then the daemon waits for it. */
+function isWorker(pid: number): boolean {
+  return fs.readFileSync(`/proc/${pid}/cmdline`, 'utf8').includes('worker.js');
 }
 
 /** User and system time, in hundredths of a second. */
