@@ -259,6 +259,7 @@ class Daemon {
       if (config.stateDirectory !== this.#config.stateDirectory || config.log.file !== this.#config.log.file) {
         throw new JobError('refused', 'state_directory and log.file take effect with a restart');
       }
+      refuseUnknown(config, this.options.database ?? []);
       await refuseOverlaps({ config, engine: this.parts.engine });
       settle = () => this.#adopt(config);
     } catch (error) {

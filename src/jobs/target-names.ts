@@ -3,6 +3,7 @@
  * are one. Pure: whoever looks at the disk hands in what was found.
  */
 import { dirname, relative, sep } from 'node:path';
+import { JobError } from '../errors.js';
 
 const globSyntax = /[*?]|\[[^\]]+\]|\{[^}]*(?:,|\.\.)[^}]*\}/;
 
@@ -26,6 +27,24 @@ export function globBase(path: string): string {
 export function targetName(group: string, base: string, file: string): string {
   const stem = relative(base, file).replace(/\.(?:db|sqlite|sqlite3|db3)$/i, '');
   return `${group}--${stem.replace(/[^A-Za-z0-9._-]/gu, percentEncoded)}`;
+}
+
+/** What `only` asks for of this glob and its files do not have: an error, since zero work is no success. Undefined: all is there. */
+export function missingFiles(
+  { name: group, path, isGlob }: { readonly name: string; readonly path: string; readonly isGlob: boolean },
+  only: readonly string[],
+  found: readonly string[],
+  databases: readonly { readonly name: string }[],
+): JobError | undefined {
+  const missing = only.filter(
+    (name) =>
+      isGlob &&
+      name.startsWith(`${group}--`) &&
+      !found.includes(name) &&
+      !databases.some((database) => database.name === name),
+  );
+  if (missing.length === 0) return undefined;
+  return new JobError('missing', `${missing.join(', ')}: no file of that name matches ${path}`);
 }
 
 function percentEncoded(character: string): string {

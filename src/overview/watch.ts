@@ -14,6 +14,7 @@ import { toJobError } from '../errors.js';
 import type { Backups } from '../files/backups.js';
 import type { History } from '../history/history.js';
 import type { RunReport } from '../jobs/outcome.js';
+import { missingFiles } from '../jobs/target-names.js';
 import { type Listed, type ListedDatabase, listTargets } from '../jobs/targets.js';
 import { programVersion } from '../version.js';
 import { databaseView, scheduleView } from './judge.js';
@@ -294,14 +295,15 @@ export class Watch {
   async #listTargets(): Promise<void> {
     const listed: Listed[] = [];
     const unlisted: { database: ListedDatabase; message: string }[] = [];
+    const only = this.#options.only ?? [];
     for (const database of this.#config.databases) {
       try {
-        const request = {
-          engine: this.#engine,
-          scratchDirectory: this.#config.scratchDirectory,
-          only: this.#options.only ?? [],
-        };
-        listed.push(...(await listTargets([database], request)));
+        const request = { engine: this.#engine, scratchDirectory: this.#config.scratchDirectory, only };
+        const found = await listTargets([database], request);
+        listed.push(...found);
+        const names = found.map(({ target }) => target.name);
+        const missing = missingFiles(database, only, names, this.#config.databases);
+        if (missing !== undefined) unlisted.push({ database, message: missing.message });
       } catch (error) {
         unlisted.push({ database, message: toJobError(error).message });
         listed.push(...this.#listed.filter(({ target }) => target.group === database.name));

@@ -14,6 +14,7 @@ import type { JobContext, JobResult, Logger, Past, Recorder, RunNotes, Target } 
 import type { JobOptions } from '../jobs/options.js';
 import { type DatabaseReport, type JobReport, outcomeOfError, type RunReport, worstOutcome } from '../jobs/outcome.js';
 import { type DatabaseKindName, databaseKinds, isDatabaseKind, type JobKindName } from '../jobs/registry.js';
+import { missingFiles } from '../jobs/target-names.js';
 import { directoriesOf, type Listed, type ListedDatabase, listTargets } from '../jobs/targets.js';
 import { compactUtc, formatDuration } from '../units.js';
 import { closedBecause } from './gate.js';
@@ -218,6 +219,9 @@ async function targetsOf({
         onUnreadable,
       });
       targets.push(...listed);
+      const found = listed.map(({ target }) => target.name);
+      const missing = missingFiles(database, request.only, found, parts.databases);
+      if (missing !== undefined) fail(database, missing);
     } catch (error) {
       fail(database, toJobError(error));
     }

@@ -187,6 +187,18 @@ describe('SIGHUP', () => {
     expect(daemon.logLines().filter(is('configuration reloaded'))).toHaveLength(1);
   });
 
+  test('is refused where it leaves out the database that the daemon was started for', async () => {
+    const site = install();
+    const daemon = site.start(['--database', 'logs']);
+    await daemon.waitForLog(is('ready'));
+    const valid = fs.readFileSync(site.file, 'utf8');
+    fs.writeFileSync(site.file, valid.replace('  logs:\n', '  logz:\n'));
+    daemon.signal('SIGHUP');
+    const refused = await daemon.waitForLog(is('configuration refused: the old one stays in force'));
+    expect(refused['mistakes']).toEqual([`there is no database logs in ${site.file}: did you mean logz?`]);
+    await expectEndWithin(daemon, 'SIGTERM', 2000);
+  });
+
   test('opens the log anew: what logrotate has moved away gets no more lines', async () => {
     const site = install();
     const daemon = site.start();

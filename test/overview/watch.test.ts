@@ -139,6 +139,18 @@ test('a run of this process shows how far it is, until it is over', async () => 
   expect(watch.overview().running).toMatchObject([{ step: { doneRatio: 0.25 } }]);
 });
 
+test('one that was asked for and is gone is a problem', async () => {
+  const { look } = watched(
+    { databases: { logs: undefined, tenants: { path: 'data/*.db', backup_directory: 'backups' } } },
+    { only: ['tenants--logs', 'tenants--gone'] },
+  );
+  const { databases, problems } = await look();
+  expect(databases.map(({ name }) => name)).toEqual(['tenants--logs']);
+  expect(problems).toMatchObject([
+    { key: 'tenants/list', message: expect.stringMatching(/^tenants--gone: no file/) as unknown },
+  ]);
+});
+
 test('a glob whose files are gone is a problem, and what was known of them stays known', async () => {
   const { site, watch, look } = watched({
     databases: { logs: undefined, tenants: { path: 'data/*.db', backup_directory: 'backups' } },

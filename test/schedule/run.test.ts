@@ -474,6 +474,19 @@ describe('several databases', () => {
     expect(it.history.lastRun('daily')).toBeUndefined();
   });
 
+  test('asked for and gone, one fails the run, which does the others', async () => {
+    const it = tenants(['a']);
+    const none = await it.run(['backup'], { only: ['tenants--c'] });
+    expect(none.outcome).toBe('failed');
+    const some = await it.run(['backup'], { only: ['tenants--a', 'tenants--c'] });
+    expect(some.outcome).toBe('failed');
+    const message = `tenants--c: no file of that name matches ${it.path('tenants', '*.db')}`;
+    expect(some.databases).toMatchObject([
+      { name: 'tenants', jobs: [{ job: 'list', error: { code: 'missing', message } }] },
+      { name: 'tenants--a', outcome: 'succeeded' },
+    ]);
+  });
+
   test('each by its name are all: that run answers for the schedule', async () => {
     const it = tenants(['a', 'b']);
     const report = await it.run(['health'], { only: ['logs', 'tenants', 'gone'] });
