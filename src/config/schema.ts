@@ -7,7 +7,7 @@ import { backupPlace } from '../jobs/backup-place.js';
 import { type JobKindName, jobKindNames, jobKinds } from '../jobs/registry.js';
 import { notifySchema } from '../notify/settings.js';
 import { profileNames } from '../profiles/profile.js';
-import { duration, size, timerDuration } from '../units.js';
+import { duration, formatDuration, size, timerDuration } from '../units.js';
 import { cronMistake, timeZoneMistake } from './cron.js';
 import { listenMistake } from './listen.js';
 
@@ -122,7 +122,7 @@ const kindsSchema = z
     }
   });
 
-const scheduleSchema = z.strictObject({
+const scheduleShape = z.strictObject({
   cron: text(cronMistake).describe(
     'When: five fields (minute hour day-of-month month day-of-week), or @hourly, @daily, @weekly, @monthly, @yearly. In quotes.',
   ),
@@ -135,7 +135,9 @@ const scheduleSchema = z.strictObject({
     ),
   jitter: duration()
     .default(0)
-    .describe('Each run starts later by up to this much, always by the same amount on one installation.'),
+    .describe(
+      'Each run starts later by up to this much, always by the same amount on one installation. Shorter than the window.',
+    ),
   timeout: timerDuration().optional().describe('A run still going after this is stopped. Default: never.'),
   window: duration().optional().describe('No job starts later than this after the scheduled time. Default: no limit.'),
   pre_backup: z
@@ -150,6 +152,13 @@ const scheduleSchema = z.strictObject({
     .describe(
       'When such a job itself has left the database damaged. restore: put that backup back if nothing was committed since, provably, else hold; restore_lossy: also when something was, after it was salvaged; report: never restore.',
     ),
+});
+
+/** Where the delay of an installation is beyond the window, all jobs of all runs would be skipped, and nothing would fail. */
+const scheduleSchema = scheduleShape.superRefine(({ jitter, window }, context) => {
+  if (window === undefined || jitter === 0 || jitter < window) return;
+  const message = `not shorter than window (${formatDuration(window)}), which may be over before a run starts: shorten it, or lengthen window`;
+  context.addIssue({ code: 'custom', path: ['jitter'], message });
 });
 
 export const documentSchema = z.strictObject({

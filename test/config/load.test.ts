@@ -189,6 +189,11 @@ describe('a mistake is said with its line and column', () => {
       '6:38 schedules.daily.jobs.0: not one of backup, integrity, vacuum, reindex, analyze, verify, retention, health, report: did you mean `backup`?',
     ],
     [
+      'a jitter that may be as long as the window',
+      minimal.replace('[backup]', '[backup], window: 1h, jitter: 60m'),
+      '6:67 schedules.daily.jitter: not shorter than window (1 h), which may be over before a run starts: shorten it, or lengthen window',
+    ],
+    [
       'a kind listed twice',
       minimal.replace('[backup]', '[backup, report, backup]'),
       '6:54 schedules.daily.jobs.2: `backup` is listed twice',
