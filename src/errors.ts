@@ -101,6 +101,7 @@ const systemCodes: Readonly<Record<string, readonly [JobErrorCode, string]>> = {
   EROFS: ['permission', 'the file system is mounted read-only'],
   ENOENT: ['missing', 'no such file or directory'],
   ELOOP: ['missing', 'its symbolic links lead in a circle'],
+  ENAMETOOLONG: ['refused', 'a name in it is longer than its file system allows, 255 bytes for most: shorten it'],
   ENOTDIR: ['missing', 'a part of the path is not a directory'],
   EMFILE: ['refused', 'too many open files in this process: raise its limit'],
   ENFILE: ['refused', 'too many open files on this machine'],

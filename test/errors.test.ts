@@ -41,6 +41,7 @@ describe('a failed system call says what it means and what to do', () => {
   test.each<[string, (at: (name: string) => string) => void, string, RegExp]>([
     ['ENOENT', (at) => fs.readFileSync(at('gone')), 'missing', /no such file or directory$/],
     ['ENOTDIR', (at) => fs.readFileSync(at('file/x')), 'missing', /not a directory$/],
+    ['ENAMETOOLONG', (at) => fs.readFileSync(at('x'.repeat(256))), 'refused', /255 bytes for most: shorten it$/],
     ['ELOOP', (at) => fs.readFileSync(at('loop')), 'missing', /circle$/],
     ['ENOSPC', () => fs.writeFileSync('/dev/full', 'x'), 'full', /no space left.*free some$/],
   ])('%s, really', (code, call, ours, meaning) => {

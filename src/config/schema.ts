@@ -15,9 +15,12 @@ import { listenMistake } from './listen.js';
 export const defaultDirectories = { state: './var/state', reports: './var/reports' } as const;
 
 /** Databases and schedules are named in files, metrics and on the command line. */
-const nameSchema = z.string().regex(/^[A-Za-z0-9][A-Za-z0-9_-]*$/, {
-  error: 'a name begins with a letter or digit and goes on with letters, digits, - and _',
-});
+const nameSchema = z
+  .string()
+  .regex(/^[A-Za-z0-9][A-Za-z0-9_-]*$/, {
+    error: 'a name begins with a letter or digit and goes on with letters, digits, - and _',
+  })
+  .max(100, { error: 'a name has at most 100 characters: that of a backup has a database and a schedule in it' });
 
 /** A text that some function finds fault with, or not. */
 const text = (mistakeIn: (value: string) => string | undefined) =>

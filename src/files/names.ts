@@ -1,6 +1,6 @@
 /** The names of our files: backups, their manifests, pins, and what is unfinished. One place knows them. */
 import { randomBytes } from 'node:crypto';
-import { join } from 'node:path';
+import { basename, join } from 'node:path';
 
 /** `<database>-<UTC yyyymmddThhmmssZ>-<schedule>`, what the files of one backup share. */
 const stemPattern = /^(?<database>.+)-(?<time>\d{8}T\d{6}Z)-(?<schedule>[A-Za-z0-9][A-Za-z0-9_-]*)$/;
@@ -39,6 +39,16 @@ export function isPartialOf(name: string, database: string): boolean {
 
 /** What a restore that was killed may leave beside a database: a journal that was not one yet. */
 export const unfinishedJournal = (database: string): string => `${database}-journal.partial`;
+
+/** What nearly all file systems allow, in bytes. The names of databases are ASCII: what is not was written as %XX. */
+const longestAllowed = 255;
+
+/** Whether every file that a run of this schedule makes of this database can have its name. */
+export function fitInNames(database: string, schedule: string): boolean {
+  const backup = `${database}-20260102T030405Z-${schedule}${backupExtensions.zstd}`;
+  const partial = `${basename(partialPath('.', database))}-journal`;
+  return Math.max(backup.length, partial.length) <= longestAllowed;
+}
 
 export const lockPath = (backupDirectory: string, database: string): string =>
   join(backupDirectory, `.${database}.lock`);

@@ -8,7 +8,7 @@
 import { randomBytes } from 'node:crypto';
 import type { Engine, Session } from '../engine/engine.js';
 import { JobError, toJobError } from '../errors.js';
-import { lockPath, suspectDirectory } from '../files/names.js';
+import { fitInNames, lockPath, suspectDirectory } from '../files/names.js';
 import type { Settled } from '../files/settle-forms.js';
 import type { JobContext, JobResult, Logger, Past, Recorder, RunNotes, Target } from '../jobs/job.js';
 import type { JobOptions } from '../jobs/options.js';
@@ -277,6 +277,10 @@ async function runDatabase(run: Run, { target, options }: Listed): Promise<Datab
 
 /** Makes the directories sure, takes the lock, and removes what an interrupted run has left. */
 async function prepare({ parts, request }: Run, target: Target, session: Session, log: Logger): Promise<void> {
+  if (!fitInNames(target.name, request.schedule.name)) {
+    const message = `${target.name}: backups of it would have names longer than 255 bytes (each byte of what is no ASCII letter or digit becomes %XX): give ${target.path} a shorter name`;
+    throw new JobError('refused', message);
+  }
   for (const path of directoriesOf(target)) {
     const remembered = parts.history.deviceOf(path) ?? null;
     const { device } = await session.call(

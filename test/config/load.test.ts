@@ -189,6 +189,11 @@ describe('a mistake is said with its line and column', () => {
       '6:38 schedules.daily.jobs.0: not one of backup, integrity, vacuum, reindex, analyze, verify, retention, health, report: did you mean `backup`?',
     ],
     [
+      'a name that makes those of backups too long',
+      minimal.replace('logs:', `${'x'.repeat(101)}:`),
+      `2:3 databases.${'x'.repeat(101)}: a name has at most 100 characters: that of a backup has a database and a schedule in it`,
+    ],
+    [
       'a jitter that may be as long as the window',
       minimal.replace('[backup]', '[backup], window: 1h, jitter: 60m'),
       '6:67 schedules.daily.jitter: not shorter than window (1 h), which may be over before a run starts: shorten it, or lengthen window',

@@ -487,6 +487,24 @@ describe('several databases', () => {
     ]);
   });
 
+  test('one whose backups could have no name fails, is named, and nothing is left of it', async () => {
+    const it = tenants(['a', 'ж'.repeat(40)]);
+    const report = await it.run(['backup', 'health'], { only: ['tenants'] });
+    const long = `tenants--${'%D0%B6'.repeat(40)}`;
+    const error = { code: 'refused', message: expect.stringContaining(`${long}: backups of it would have`) as unknown };
+    expect(report.databases).toMatchObject([
+      { name: 'tenants--a', outcome: 'succeeded' },
+      {
+        name: long,
+        jobs: [
+          { job: 'backup', error },
+          { job: 'health', outcome: 'succeeded' },
+        ],
+      },
+    ]);
+    expect(fs.readdirSync(it.path('backups')).filter((name) => name.includes('%'))).toEqual([]);
+  });
+
   test('each by its name are all: that run answers for the schedule', async () => {
     const it = tenants(['a', 'b']);
     const report = await it.run(['health'], { only: ['logs', 'tenants', 'gone'] });
