@@ -23,14 +23,16 @@ export interface GlobalOptions {
   readonly json?: boolean | undefined;
 }
 
-/** @throws ConfigError with every mistake */
-export function readConfig(options: Pick<GlobalOptions, 'config'>): Config {
+/** @throws ConfigError with every mistake; UsageError for a `--database` that it does not have: no call ignores one */
+export function readConfig(options: Pick<GlobalOptions, 'config' | 'database'>): Config {
   const credentialsDirectory = process.env['CREDENTIALS_DIRECTORY'];
   const environment = {
     variables: process.env,
     ...(credentialsDirectory === undefined ? {} : { credentialsDirectory }),
   };
-  return loadConfig(findConfig(options.config, process.cwd()), environment, new Date());
+  const config = loadConfig(findConfig(options.config, process.cwd()), environment, new Date());
+  refuseUnknown(config, options.database ?? []);
+  return config;
 }
 
 export interface Parts {
@@ -96,7 +98,7 @@ export async function chosenTargets({ config, engine }: Parts, only: readonly st
 }
 
 /** @throws UsageError naming the nearest database */
-export function refuseUnknown(config: Config, only: readonly string[]): void {
+function refuseUnknown(config: Config, only: readonly string[]): void {
   for (const name of only) {
     if (
       config.databases.some(

@@ -26,7 +26,6 @@ import {
   type Parts,
   readConfig,
   refuseOverlaps,
-  refuseUnknown,
   secretsIn,
 } from './open.js';
 import { partsOfRun } from './parts-of-run.js';
@@ -44,7 +43,6 @@ const lastWordsMs = 1000;
 
 export async function serve(options: GlobalOptions): Promise<number> {
   const config = readConfig(options);
-  refuseUnknown(config, options.database ?? []);
   const parts = openParts(config, 'stdout');
   let lock: HeldLock | undefined;
   try {
@@ -255,11 +253,10 @@ class Daemon {
     log.reopen();
     let settle: () => void;
     try {
-      const config = readConfig({ config: this.#config.file });
+      const config = readConfig({ ...this.options, config: this.#config.file });
       if (config.stateDirectory !== this.#config.stateDirectory || config.log.file !== this.#config.log.file) {
         throw new JobError('refused', 'state_directory and log.file take effect with a restart');
       }
-      refuseUnknown(config, this.options.database ?? []);
       await refuseOverlaps({ config, engine: this.parts.engine });
       settle = () => this.#adopt(config);
     } catch (error) {

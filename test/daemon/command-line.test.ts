@@ -13,7 +13,8 @@ import { atEndOfAll } from '../helpers/workspace.js';
 const program = path.join(import.meta.dirname, '..', '..', 'dist', 'daemon.js');
 
 describe('a slip of the hand: exit 2, one line, and what was meant', () => {
-  const slips: readonly (readonly [args: readonly string[], message: string])[] = [
+  type Slip = readonly [args: readonly string[], message: string];
+  const slips: readonly Slip[] = [
     [['statsu'], 'there is no command statsu: did you mean `status`?'],
     [['--run-now', 'dialy'], 'did you mean daily?'],
     [['--run-now', 'yearly-prune'], 'there are: hourly, daily, verify-backup'],
@@ -21,6 +22,9 @@ describe('a slip of the hand: exit 2, one line, and what was meant', () => {
     [['status', '--database', 'lgos'], 'did you mean logs?'],
     [['--database', 'lgos'], 'did you mean logs?'],
     [['ack', 'lgos'], 'did you mean logs?'],
+    ...['next', 'report', 'backups', 'check-config', 'notify-test'].map(
+      (command): Slip => [[command, '--database', 'lgos'], 'did you mean logs?'],
+    ),
     [['--dry-runs'], '(Did you mean --dry-run?)'],
     [['--dry-run'], '--dry-run goes with --run-now SCHEDULE'],
     [['--run-now', 'daily', '--wait', 'long'], '--wait takes a number of seconds'],
