@@ -129,14 +129,17 @@ export async function refuseOverlaps({ config, engine }: Pick<Parts, 'config' | 
   }
   const paths = targets.map(({ path }) => path);
   const files = await engine.call('identify', { paths }, { timeoutMs: 30_000 }).catch(() => []);
-  const found = targets.flatMap(({ name, path }, index) => {
+  const found = targets.flatMap(({ name, group, path }, index) => {
     const file = files[index];
-    return file == null ? [] : [{ name, path, ...file }];
+    return file == null ? [] : [{ name, group, path, ...file }];
   });
   const mistakes = overlaps(found);
   if (mistakes.length === 0) return;
   throw new ConfigError(
-    mistakes.map((message) => ({ file: config.file, line: 1, column: 1, path: 'databases', message })),
+    mistakes.map(({ group, message }) => {
+      const place = config.databases.find(({ name }) => name === group)?.place ?? { line: 1, column: 1 };
+      return { file: config.file, ...place, path: `databases.${group}.path`, message };
+    }),
   );
 }
 

@@ -46,6 +46,8 @@ export interface HttpConfig {
 
 export interface DatabaseConfig {
   readonly name: string;
+  /** Where its path stands in the file, for what only a look at the disk finds wrong with it. */
+  readonly place: { readonly line: number; readonly column: number };
   /** Absolute; a glob when `isGlob`. */
   readonly path: string;
   readonly isGlob: boolean;

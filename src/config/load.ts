@@ -34,7 +34,7 @@ export function loadConfig(file: string, environment: Environment, now: Date): C
   return {
     file: resolve(file),
     ...settings(document, directory),
-    databases: databases(document, source.raw, directory),
+    databases: databases(document, source, directory),
     schedules: schedules(document),
     notify: notifyConfig(document.notify),
     warnings: placed(warnings(document, source, now), file, source),
@@ -92,14 +92,15 @@ function http(document: ConfigDocument['http']): HttpConfig | null {
   return { ...address, token: token ?? null, hosts, maxConnections: max_connections };
 }
 
-function databases(document: ConfigDocument, raw: unknown, directory: string): DatabaseConfig[] {
+function databases(document: ConfigDocument, source: SourceDocument, directory: string): DatabaseConfig[] {
   return Object.entries(document.databases).map(([name, { path, backup_directory, profile, hooks }]) => ({
     name,
+    place: source.positionOf(source.offsetOf(['databases', name, 'path'], 'value')),
     path: resolve(directory, path),
     isGlob: isGlob(path),
     backups: backupPlace(resolve(directory, backup_directory)),
     profile: profile ?? null,
-    jobs: jobOptions(at(raw, ['jobs']), at(raw, ['databases', name, 'jobs'])),
+    jobs: jobOptions(at(source.raw, ['jobs']), at(source.raw, ['databases', name, 'jobs'])),
     hooks: {
       beforeRestore: hooks.before_restore ?? null,
       afterRestore: hooks.after_restore ?? null,

@@ -56,6 +56,8 @@ function percentEncoded(character: string): string {
 /** What a look at one database's file has found. */
 export interface FoundDatabase {
   readonly name: string;
+  /** Its name in the configuration. */
+  readonly group: string;
   readonly path: string;
   readonly device: number;
   readonly inode: number;
@@ -63,18 +65,24 @@ export interface FoundDatabase {
   readonly realPath: string;
 }
 
-/** One message for each database that is listed twice, by whatever path, and for each two names that would share files. */
-export function overlaps(found: readonly FoundDatabase[]): string[] {
-  const twice = groups(found, fileOf).map(
-    (same) =>
-      `${listed(same, ({ name, path }) => `${name} (${path})`)} are one file, ${same[0].realPath}: list it once`,
-  );
+/** A mistake of the configuration that the files have shown, with the entry that is to be changed. */
+export interface Overlap {
+  readonly group: string;
+  readonly message: string;
+}
+
+/** One for each database that is listed twice, by whatever path, and for each two names that would share files: of the last of them. */
+export function overlaps(found: readonly FoundDatabase[]): Overlap[] {
+  const twice = groups(found, fileOf).map((same) => ({
+    group: lastOf(same).group,
+    message: `${listed(same, ({ name, path }) => `${name} (${path})`)} are one file, ${same[0].realPath}: list it once`,
+  }));
   const alike = groups(found, ({ name }) => name.toLowerCase())
     .filter((same) => new Set(same.map(fileOf)).size > 1)
-    .map(
-      (same) =>
-        `${listed(same, ({ path }) => path)} would both be called ${same[0].name} (upper and lower case count as the same): rename one`,
-    );
+    .map((same) => ({
+      group: lastOf(same).group,
+      message: `${listed(same, ({ path }) => path)} would both be called ${same[0].name} (upper and lower case count as the same): rename one`,
+    }));
   return [...twice, ...alike];
 }
 
@@ -82,6 +90,8 @@ const fileOf = ({ device, inode }: FoundDatabase): string => `${device}:${inode}
 
 const listed = (found: readonly FoundDatabase[], say: (one: FoundDatabase) => string): string =>
   found.map(say).join(' and ');
+
+const lastOf = (same: Group): FoundDatabase => same.at(-1) ?? same[0];
 
 type Group = readonly [FoundDatabase, ...FoundDatabase[]];
 

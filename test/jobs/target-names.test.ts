@@ -47,6 +47,7 @@ describe('overlaps', () => {
   let inode = 0;
   const found = (name: string, path: string, more: Partial<FoundDatabase> = {}): FoundDatabase => ({
     name,
+    group: name.replace(/--.*/, ''),
     path,
     device: 1,
     inode: ++inode,
@@ -68,12 +69,21 @@ describe('overlaps', () => {
         found('link', '/link.db', one),
         found('all--a', '/data/a.db', one),
       ]),
-    ).toEqual(['a (/data/a.db) and link (/link.db) and all--a (/data/a.db) are one file, /data/a.db: list it once']);
+    ).toEqual([
+      {
+        group: 'all',
+        message: 'a (/data/a.db) and link (/link.db) and all--a (/data/a.db) are one file, /data/a.db: list it once',
+      },
+    ]);
   });
 
   test('two files of one name, upper or lower case, are said', () => {
     expect(overlaps([found('all--a', '/data/a.db'), found('all--A', '/data/A.sqlite')])).toEqual([
-      '/data/a.db and /data/A.sqlite would both be called all--a (upper and lower case count as the same): rename one',
+      {
+        group: 'all',
+        message:
+          '/data/a.db and /data/A.sqlite would both be called all--a (upper and lower case count as the same): rename one',
+      },
     ]);
   });
 
