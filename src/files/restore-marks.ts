@@ -10,6 +10,7 @@ import { errorCodeOf, toFileError } from '../errors.js';
 const quarantineSchema = z.object({
   database: z.string(),
   runId: z.string(),
+  backup: z.string().nullish(),
   files: z.array(z.object({ name: z.string(), sizeBytes: z.number(), sha256: z.string() })),
 });
 
@@ -31,12 +32,15 @@ export function findQuarantine(request: {
   readonly directory: string;
   readonly database: string;
   readonly runId: string;
+  /** What was to be restored: a repair of the same run has put files into quarantine, too. */
+  readonly backup: string;
 }): FoundQuarantine | null {
   for (const name of namesIn(request.directory)) {
     const directory = join(request.directory, name);
     const document = quarantineSchema.safeParse(parsed(join(directory, 'quarantine.json')));
-    if (!document.success || document.data.runId !== request.runId || document.data.database !== request.database)
-      continue;
+    if (!document.success) continue;
+    const { runId, database, backup } = document.data;
+    if (runId !== request.runId || database !== request.database || backup !== request.backup) continue;
     const check = checkSchema.safeParse(parsed(join(directory, 'check.json')));
     // Only half of a quarantine: no more has been done.
     if (!check.success) return null;

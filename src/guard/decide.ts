@@ -67,7 +67,27 @@ export type Evidence =
   | {
       readonly stage: 'restored';
       readonly row: 'R11' | 'R12';
-      readonly result: 'sound' | 'not-sound' | 'no-lock' | 'moved' | 'not-done';
+      /** The last three are of one that was cut off: restored, and a check says nothing; half-way; and nobody can say. */
+      readonly result:
+        | 'sound'
+        | 'not-sound'
+        | 'no-lock'
+        | 'moved'
+        | 'not-done'
+        | 'unchecked'
+        | 'half-way'
+        | 'not-known';
+    }
+  /**
+   * Damage was confirmed, and the run was cut off before it was restored: what a check says by now. It compares no rows, so it may well
+   * call sound what had lost some.
+   */
+  | {
+      readonly stage: 'cut-off';
+      readonly check: Check;
+      readonly policy: Policy;
+      /** From before the operation; null: there is none. */
+      readonly backup: string | null;
     };
 
 export type Row = 'R1' | 'R2' | 'R3' | 'R4' | 'R5' | 'R6' | 'R7' | 'R8' | 'R9' | 'R10' | 'R10a' | 'R11' | 'R12' | 'R13';
@@ -103,6 +123,8 @@ export function decide(evidence: Evidence): Decision {
       return decideAfter(evidence);
     case 'restored':
       return decideRestored(evidence);
+    case 'cut-off':
+      return decideCutOff(evidence);
   }
 }
 
@@ -229,7 +251,40 @@ function decideRestored({ row, result }: Extract<Evidence, { readonly stage: 're
         outcome: 'held',
         why: 'not restored: somebody committed between the decision and the restore',
       };
+    case 'unchecked':
+      return stopped(
+        'restored, and whether it is as its backup was cannot be checked: nothing more is done on top of it',
+      );
+    case 'half-way':
+      return stopped(
+        'cut off in a restore, and neither as it was nor as its backup was: nothing more is done on top of it',
+      );
+    case 'not-known':
+      return stopped(
+        'cut off in a restore, and nothing says whether it was restored: nothing more is done on top of it',
+      );
   }
+}
+
+/** Anew, and never restored; but what was confirmed once waits for somebody, also when a check without the rows finds nothing. */
+function decideCutOff({ check, policy, backup }: Extract<Evidence, { readonly stage: 'cut-off' }>): Decision {
+  const anew = decideAfter({
+    stage: 'after',
+    operation: { ended: 'failed', cause: 'other' },
+    check,
+    baseline: { known: 'sound', sealed: backup !== null },
+    committed: 'not-provable',
+    witness: false,
+    policy,
+    restoredLately: false,
+  });
+  const now =
+    check.found === 'sound'
+      ? 'a check finds nothing, but what the operation made of the rows could not be compared any more'
+      : anew.why;
+  const before = backup === null ? 'there is no backup from before it' : `the backup from before it is ${backup}`;
+  const why = `damage was confirmed, and the run was cut off before anything was restored; ${now}; ${before}`;
+  return opensIncident(anew) ? { ...anew, why } : { row: anew.row, do: 'hold', outcome: 'held', why };
 }
 
 const notNow: Decision = {

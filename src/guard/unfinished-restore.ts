@@ -16,6 +16,19 @@ export interface Aftermath {
   readonly message: string;
 }
 
+/** `not-sound`: so it was checked itself, before it was cut off. */
+export type RestoreState = Aftermath['state'] | 'not-sound';
+
+/** What the recorded end of a restore says: restore-in-place.ts's own words, or what was found out later. Null: no end is recorded. */
+export function stateOf(outcome: string | null): RestoreState {
+  if (outcome === null) return 'unknown';
+  if (outcome === 'restored, and not sound') return 'not-sound';
+  // Its first page may have been written anew: what it says is as it was.
+  if (outcome.startsWith('unchanged') || outcome.startsWith('nothing was changed')) return 'as-it-was';
+  const states: readonly RestoreState[] = ['as-it-was', 'restored', 'neither', 'unknown'];
+  return states.find((state) => state === outcome) ?? 'unknown';
+}
+
 /** What restore-in-place.ts has recorded. */
 export const intentSchema = z.object({ backup: z.string(), runId: z.string(), schemaSha256: z.string() });
 
@@ -40,6 +53,7 @@ export async function examineAftermath(
       directory: quarantineDirectory,
       database: target.name,
       runId,
+      backup,
     });
     const wasCut = `the restore of ${target.path} to ${backup} was cut off`;
     if (quarantine === null)

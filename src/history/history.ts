@@ -343,6 +343,10 @@ export class History implements Past, Recorder {
     return this.#read([], (db) => knowledge.unfinishedRestores(db));
   }
 
+  restoreOf(database: string, runId: string): { readonly ended: string | null } | undefined {
+    return this.#read(undefined, (db) => knowledge.restoreOf(db, database, runId));
+  }
+
   deviceOf(directory: string): number | undefined {
     return this.#read(undefined, (db) => knowledge.deviceOf(db, directory));
   }

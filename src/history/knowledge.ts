@@ -137,6 +137,21 @@ export function unfinishedRestores(db: OwnDatabase): readonly (Intent & { readon
     .map(({ at, facts, ...intent }) => ({ ...intent, at: new Date(at), facts: toFacts(facts) }));
 }
 
+/** The newest restore of this database by this run, and how it ended, as whoever found out recorded it; null: no end is recorded. */
+export function restoreOf(
+  db: OwnDatabase,
+  database: string,
+  runId: string,
+): { readonly ended: string | null } | undefined {
+  return db
+    .prepare<[string, string], { ended: string | null }>(
+      `SELECT (SELECT ended.facts ->> 'outcome' FROM intent AS ended WHERE ended.id > begun.id AND ended.database = begun.database
+         AND ended.deed = 'restore ended' AND ended.facts ->> 'runId' = begun.facts ->> 'runId' ORDER BY ended.id LIMIT 1) AS ended
+       FROM intent AS begun WHERE deed = 'restore' AND database = ? AND facts ->> 'runId' = ? ORDER BY id DESC LIMIT 1`,
+    )
+    .get(database, runId);
+}
+
 /** We wrote it with JSON.stringify from Facts; anything that is not an object is another program's doing. */
 function toFacts(text: string): Facts {
   const value: unknown = JSON.parse(text);

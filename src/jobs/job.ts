@@ -85,10 +85,16 @@ export interface Past {
   /** Guarded runs of this database that did not end: for the holder of its lock, they were cut off. */
   openGuards(database: string): readonly {
     readonly id: number;
+    readonly runId: string;
     readonly operation: string;
     readonly intent: Facts | null;
     readonly decisions: readonly { readonly row: string; readonly deed: string }[];
   }[];
+  /**
+   * The newest restore of this database by this run: how it ended, as it recorded itself or the next start found out; null: no end is
+   * recorded. Undefined: it never came to one.
+   */
+  restoreOf(database: string, runId: string): { readonly ended: string | null } | undefined;
   /** How the guard last decided about this operation on this database: the row of its table. */
   lastDecision(
     database: string,

@@ -69,11 +69,23 @@ const before: Evidence[] = [...unsoundChecks, { found: 'duplicates' } as const].
   check,
 }));
 const restored: Evidence[] = (['R11', 'R12'] as const).flatMap((row) =>
-  (['sound', 'not-sound', 'no-lock', 'moved', 'not-done'] as const).map(
+  (['sound', 'not-sound', 'no-lock', 'moved', 'not-done', 'unchecked', 'half-way', 'not-known'] as const).map(
     (result): Evidence => ({ stage: 'restored', row, result }),
   ),
 );
-const everything = [...before, ...after, ...restored];
+const cutOff = checks.flatMap((check) =>
+  policies.flatMap((policy) =>
+    ['logs-1', null].map(
+      (backup): Extract<Evidence, { stage: 'cut-off' }> => ({
+        stage: 'cut-off',
+        check,
+        policy,
+        backup,
+      }),
+    ),
+  ),
+);
+const everything = [...before, ...after, ...restored, ...cutOff];
 
 /** Every case of the product that is decided so, and all that is promised of it. */
 function all(cases: readonly After[], promise: (evidence: After) => boolean): void {
@@ -115,6 +127,15 @@ describe('over the product of all inputs', () => {
 
   test('before the operation nothing is ever restored', () =>
     expect(before.filter((evidence) => ['restore', 'save'].includes(decide(evidence).do))).toEqual([]));
+
+  test('confirmed damage whose restore was cut off: never restored, repaired or done with, and the backup is named', () => {
+    for (const evidence of cutOff) {
+      const decision = decide(evidence);
+      expect(['hold', 'stop', 'stop-writing']).toContain(decision.do);
+      expect(opensIncident(decision)).toBe(true);
+      expect(decision.why).toContain(evidence.backup ?? 'no backup');
+    }
+  });
 
   test('a repair implies: only indexes differ, and the backup agrees with the tables', () =>
     all(decidedAs('repair'), ({ check }) => check.found === 'indexes-only' && check.agreed));
@@ -165,7 +186,7 @@ describe('over the product of all inputs', () => {
       R12: ['restored', 'held'],
       R13: ['held'],
     };
-    for (const evidence of everything) {
+    for (const evidence of [...before, ...after, ...restored]) {
       const { row, outcome } = decide(evidence);
       expect(outcomes[row], row).toContain(outcome);
     }

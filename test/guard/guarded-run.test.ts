@@ -241,16 +241,67 @@ describe('a run that was cut off', () => {
     expect(await site.settle()).toEqual([]);
   });
 
-  test('after it had set out to restore, and sound: said, with an incident', async () => {
+  test.for([
+    ['restored', 'restored', 'R11 nothing restored'],
+    ['restored, and not sound', 'held', 'R13 stop held'],
+    ['neither', 'held', 'R13 stop held'],
+    ['unknown', 'held', 'R13 stop held'],
+    [null, 'held', 'R13 stop held'],
+  ] as const)('after it had set out to restore, which ended as %s: told so', async ([ended, outcome, decided]) => {
     const site = guardSite();
-    const id = site.history.guardBegun({ runId: 'weekly-0', database: 'logs', operation: 'vacuum', at: new Date() });
-    intendedAs(site, id);
-    const decision = { row: 'R11', deed: 'restore', outcome: 'restored', why: '', evidence: {} };
-    site.history.guardDecision(id, { ...decision, at: new Date() });
-    expect(await site.settle()).toMatchObject([{ outcome: 'restored' }]);
-    expect(site.audit()).toMatchObject([{ row: 'R11', do: 'nothing', outcome: 'restored' }]);
-    expect(site.history.openIncident('logs')).toMatchObject({ row: 'R11' });
+    setOutToRestore(site, { begun: true, ended });
+    expect(await site.settle()).toMatchObject([{ outcome }]);
+    expect(site.audit().map((line) => `${line.row} ${line.do} ${line.outcome}`)).toEqual([decided]);
+    expect(site.audit()).toMatchObject([{ run_id: 'weekly-0', evidence: { stage: 'restored' } }]);
+    expect(site.history.openIncident('logs')).toMatchObject({ row: decided.split(' ')[0] });
     expect(await site.settle()).toEqual([]);
+  });
+
+  test.for([
+    ['before that had begun', { begun: false, ended: null }],
+    ['before it had changed anything', { begun: true, ended: 'as-it-was' }],
+    ['after it had given up', { begun: true, ended: 'unchanged' }],
+  ] as const)('after it had set out to restore, %s: held, however sound, and the backup is named', async ([, how]) => {
+    const site = guardSite();
+    expect((await site.run()).outcome).toBe('succeeded');
+    const stem = setOutToRestore(site, how);
+    // As a VACUUM loses them: no check sees that.
+    site.sql('DELETE FROM logs WHERE rowid > 290');
+    const [settled] = await site.settle();
+    expect(settled).toMatchObject({ outcome: 'held', facts: { guard: { row: 'R1', backup: stem } } });
+    expect(site.audit().at(-1)).toMatchObject({ row: 'R1', do: 'hold', outcome: 'held', run_id: 'weekly-0' });
+    const incident = site.history.openIncident('logs');
+    expect(incident).toMatchObject({ row: 'R1', runId: 'weekly-0' });
+    expect(incident?.message).toMatch(/cut off before anything was restored; .*rows could not be compared/);
+    expect(incident?.message).toContain(stem);
+    expect(site.rows()).toBe(290);
+  });
+
+  test('after it had set out to put into safety what a restore would lose: held, too', async () => {
+    const site = guardSite();
+    setOutToRestore(site, { begun: false, ended: null }, 'save');
+    expect(await site.settle()).toMatchObject([{ outcome: 'held' }]);
+    expect(site.history.openIncident('logs')).toMatchObject({ row: 'R1' });
+  });
+
+  test('after it had set out to restore, and still damaged: R12, held, with the files in quarantine', async () => {
+    const site = guardSite();
+    expect((await site.run()).outcome).toBe('succeeded');
+    const stem = setOutToRestore(site, { begun: true, ended: 'as-it-was' });
+    flush(site);
+    zeroPages(site.database, 20, 3);
+    const [settled] = await site.settle();
+    expect(settled).toMatchObject({ outcome: 'held', facts: { guard: { row: 'R12', backup: stem } } });
+    expect(quarantined(site)).toHaveLength(1);
+    expect(site.history.openIncident('logs')).toMatchObject({ row: 'R12' });
+  });
+
+  test('after it was restored, and damaged now: R13', async () => {
+    const site = guardSite();
+    setOutToRestore(site, { begun: true, ended: 'restored' });
+    flush(site);
+    zeroPages(site.database, 20, 3);
+    expect(await site.settle()).toMatchObject([{ outcome: 'held', facts: { guard: { row: 'R13' } } }]);
   });
 
   test('after its intent, and damaged: R12, held, never restored', async () => {
@@ -267,6 +318,22 @@ describe('a run that was cut off', () => {
     expect(site.history.openIncident('logs')).toMatchObject({ row: 'R12' });
   });
 });
+
+/** As if its process had been killed after it had decided so. @returns the backup from before */
+function setOutToRestore(
+  site: GuardSite,
+  { begun, ended }: { begun: boolean; ended: string | null },
+  deed: 'restore' | 'save' = 'restore',
+): string {
+  const { history } = site;
+  const [at, runId] = [new Date(), 'weekly-0'];
+  const id = history.guardBegun({ runId, database: 'logs', operation: 'vacuum', at });
+  intendedAs(site, id);
+  history.guardDecision(id, { row: 'R11', deed, outcome: 'restored', why: '', evidence: {}, at });
+  if (begun) history.intent('logs', { at, deed: 'restore', facts: { runId, backup: 'logs-1', schemaSha256: '' } });
+  if (ended !== null) history.intent('logs', { at, deed: 'restore ended', facts: { runId, outcome: ended } });
+  return backupsIn(site.backupDirectory)[0]?.replace(/\.db$/, '') ?? 'no backup';
+}
 
 function intendedAs(site: GuardSite, id: number): void {
   const [first] = site.history.guardedRuns('weekly-1');
