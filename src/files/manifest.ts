@@ -66,6 +66,8 @@ const manifestSchema = z.object({
   anomaly: z.string().optional(),
   /** Taken right before an operation that rewrites the database: the guard keeps the newest two, retention leaves them alone. */
   pre_operation: z.boolean().optional(),
+  /** Indexes that differ from their tables in the database, and were rebuilt in this copy of it. */
+  mended: z.array(z.string()).optional(),
 });
 
 export type Manifest = z.infer<typeof manifestSchema>;

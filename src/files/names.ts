@@ -56,3 +56,6 @@ export const manifestPath = (directory: string, stem: string): string => join(di
 /** Its presence keeps a backup from retention. */
 export const pinPath = (directory: string, stem: string): string => join(directory, `${stem}.keep`);
 export const suspectDirectory = (backupDirectory: string): string => join(backupDirectory, 'suspect');
+
+/** The note that says of a quarantine that nothing was overwritten: what it has still stood in the database. */
+export const unusedNote = 'unused.json';

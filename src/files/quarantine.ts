@@ -3,15 +3,28 @@
  * has no SQLite connection to them; what is copied is only read.
  *
  * Nothing else has happened yet. A crash, or a disk that fills up, leaves an unfinished directory without `quarantine.json` (removed where
- * that is possible), and the database as it was. The directory lies outside retention: nobody deletes it but the operator.
+ * that is possible), and the database as it was. The directory lies outside retention: nobody deletes it but the operator, unless it is
+ * noted as unused, for nothing was overwritten after all; then the next one of the same database takes its place.
  */
-import { chmodSync, constants, copyFileSync, existsSync, mkdirSync, rmSync, statSync } from 'node:fs';
+import {
+  chmodSync,
+  constants,
+  copyFileSync,
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+} from 'node:fs';
 import { basename, dirname, join } from 'node:path';
+import { z } from 'zod';
 import { errorCodeOf, JobError, toFileError } from '../errors.js';
 import { formatBytes } from '../units.js';
 import { freeBytes } from './disk-space.js';
 import { sync, writeNew } from './durable.js';
 import { companions } from './header.js';
+import { unusedNote } from './names.js';
 import { digest } from './store.js';
 
 export interface QuarantinedFile {
@@ -52,6 +65,7 @@ export async function quarantine(request: {
     writeNew(join(directory, 'quarantine.json'), `${JSON.stringify({ ...facts, path, files }, null, 2)}\n`);
     sync(directory);
     sync(dirname(directory));
+    removeUnused(directory, facts['database']);
     return { directory, files };
   } catch (error) {
     removeQuietly(directory);
@@ -99,6 +113,28 @@ async function copyOne(from: string, to: string): Promise<QuarantinedFile | unde
   chmodSync(to, 0o600);
   sync(to);
   return { name: basename(to), ...(await digest({ path: to })) };
+}
+
+const ofDatabase = z.object({ database: z.string() });
+
+/** Earlier ones of that database that are noted as unused. What is there now is whole: one that cannot be removed is no failure. */
+function removeUnused(taken: string, database: unknown): void {
+  if (typeof database !== 'string') return;
+  const around = dirname(taken);
+  for (const name of readdirSync(around)) {
+    const directory = join(around, name);
+    if (directory !== taken && existsSync(join(directory, unusedNote)) && databaseOf(directory) === database)
+      removeQuietly(directory);
+  }
+}
+
+/** Undefined: that cannot be read. */
+function databaseOf(directory: string): string | undefined {
+  try {
+    return ofDatabase.parse(JSON.parse(readFileSync(join(directory, 'quarantine.json'), 'utf8'))).database;
+  } catch {
+    return undefined;
+  }
 }
 
 function removeQuietly(directory: string): void {

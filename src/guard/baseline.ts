@@ -57,12 +57,16 @@ export async function takeBaseline({ context }: Guarded, located: Located, unfin
   return { sound: true, copy, proof };
 }
 
-/** Publishes the proven copy, and lets the older ones of its kind go; none, while the database is damaged. */
+/**
+ * Publishes the proven copy, and lets the older ones of its kind go; while the database is damaged, only those in which the same was mended.
+ *
+ * @param mended the indexes rebuilt in the copy, which differ from their tables in the database; none: the database is sound
+ */
 export async function seal(
   { context }: Guarded,
   located: Located,
   copy: Copy,
-  { proof, isSound: isNowSound }: { readonly proof: Proof; readonly isSound: boolean },
+  { proof, mended = [] }: { readonly proof: Proof; readonly mended?: readonly string[] },
 ): Promise<Backup> {
   const { target, session, allOptions, record, log, now } = context;
   const { backupDirectory: directory } = target;
@@ -75,13 +79,15 @@ export async function seal(
     proof,
     undefined,
   );
-  const manifest = { ...described, pre_operation: true };
+  const manifest = { ...described, pre_operation: true, ...(mended.length === 0 ? {} : { mended: [...mended] }) };
   const { stem, path } = await session.call('publish', { temporary: copy.path, directory, manifest });
   const { backups: all } = await readBackups(session, { directory, database: target.name });
   const sealed = all.find((backup) => backup.stem === stem);
   if (sealed === undefined)
     throw new JobError('io', `backup ${path} was published and is not there: the storage is failing`);
-  const released = isNowSound ? dispensable(all, stem, context.past.badBackups(target.name)) : [];
+  const bad = context.past.badBackups(target.name);
+  const released =
+    mended.length === 0 ? dispensable(all, stem, bad) : all.filter((other) => isMendedAlike(other, sealed));
   if (released.length > 0) {
     const stems = released.map((backup) => backup.stem);
     try {
@@ -95,6 +101,15 @@ export async function seal(
     }
   }
   return sealed;
+}
+
+/** Of an attempt at the same repair that failed: this one has all that it has. */
+function isMendedAlike(
+  { stem, manifest, pinned }: Backup,
+  { stem: sealed, manifest: { mended = [] } }: Backup,
+): boolean {
+  if (stem === sealed || pinned || manifest.mended === undefined) return false;
+  return manifest.mended.length === mended.length && manifest.mended.every((index) => mended.includes(index));
 }
 
 /** All of its kind but the one just sealed, whatever the clock says of the others, and the newest that are good beside it. */

@@ -97,9 +97,7 @@ async function carryThrough(guarded: Guarded, request: Request): Promise<JobResu
   if ('ended' in before) return before.ended;
   const { monitors, copy, proof } = before;
 
-  const sealed = rules.preBackup
-    ? await backingUp(guarded, seal(guarded, located, copy, { proof, isSound: true }))
-    : null;
+  const sealed = rules.preBackup ? await backingUp(guarded, seal(guarded, located, copy, { proof })) : null;
   if (sealed !== null) context.log.info({ backup: sealed.stem }, 'the backup from before is sealed');
   const source = { path: sealed?.path ?? copy.path, proof };
   const rehearsal = rules.rehearse ? await rehearse(guarded, rewrite, source) : null;

@@ -1,12 +1,16 @@
 /**
- * Rebuilds indexes that differ from their tables, when it is proven that the tables are right. A page-faithful copy goes into quarantine
- * first; then the indexes of a second copy are rebuilt, and only when that is sound and has every row is it sealed as a backup, and the
- * live database treated alike. Each REINDEX is a transaction: killed in the middle, the indexes are as they were or rebuilt.
+ * Rebuilds indexes that differ from their tables, when it is proven that the tables are right. Those of a copy are rebuilt first; only when
+ * that is sound and has every row is it sealed as a backup, what the database holds put into quarantine, and the live one treated alike.
+ * Each REINDEX is a transaction: killed in the middle, the indexes are as they were or rebuilt.
+ *
+ * One that fails every day does not fill the disk: a copy that cannot be mended leaves nothing, and of the attempts that failed on the live
+ * database one backup and one quarantine stay.
  */
 import { JobError } from '../errors.js';
-import { partialPath } from '../files/names.js';
+import { partialPath, unusedNote } from '../files/names.js';
 import { takeCopy } from '../jobs/copy.js';
 import type { Located } from '../jobs/locate.js';
+import { damagedIndexes } from '../sqlite/findings.js';
 import { seal } from './baseline.js';
 import { type Checked, settleAndCheck } from './check.js';
 import { stoppedByItsDeadline } from './execute.js';
@@ -40,13 +44,6 @@ export async function repairIndexes(
 ): Promise<Repaired> {
   const { context, id } = guarded;
   const { target, session, allOptions, record } = context;
-  const { directory } = await setAside(context, {
-    path: located.path,
-    identity: located,
-    backup: null,
-    quarantineDirectory: quarantineOf(context),
-    facts: { database: target.name, because: `${indexes.join(', ')} differ from their tables`, run_id: context.runId },
-  });
   const copy = await takeCopy(context, located, target.backupDirectory, {
     attempts: 3,
     maxWalGrowthBytes: allOptions.backup.max_wal_growth,
@@ -65,7 +62,14 @@ export async function repairIndexes(
     );
   }
   const snapshot = { ...copy.snapshot, pageCount: proof.pageCount };
-  const { stem } = await seal(guarded, located, { path: mended, snapshot }, { proof, isSound: false });
+  const { stem } = await seal(guarded, located, { path: mended, snapshot }, { proof, mended: indexes });
+  const { directory } = await setAside(context, {
+    path: located.path,
+    identity: located,
+    backup: null,
+    quarantineDirectory: quarantineOf(context),
+    facts: { database: target.name, because: `${indexes.join(', ')} differ from their tables`, run_id: context.runId },
+  });
   record.guardIntent(id, {
     deed: `repair of ${indexes.join(', ')}`,
     facts: {
@@ -83,7 +87,31 @@ export async function repairIndexes(
   const failure = await rebuildLive(guarded, indexes);
   const expected = { schemaSha256: proof.schemaSha256, tables: proof.tables, sizes: [located.sizeBytes] };
   const checked = await settleAndCheck(guarded, expected, monitors, failure?.code === 'io');
+  if (failure !== undefined && isUntouched(checked, indexes)) await noteUnused(context, directory, failure.message);
   return { failure, checked, backup: stem, quarantine: directory };
+}
+
+/** Whether each of the indexes differs from its table still: then none was rebuilt. */
+function isUntouched({ check, findings }: Checked, indexes: readonly string[]): boolean {
+  if (check.found !== 'indexes-only') return false;
+  const differing = damagedIndexes(findings.filter((finding) => damagedIndexes([finding]) !== undefined)) ?? [];
+  return indexes.every((index) => differing.includes(index));
+}
+
+/** What is in quarantine still stands in the database: the next quarantine of it takes its place. */
+async function noteUnused(
+  { secondOpinion, log }: Guarded['context'],
+  directory: string,
+  because: string,
+): Promise<void> {
+  const files = secondOpinion();
+  try {
+    await files.call('noteInQuarantine', { directory, name: unusedNote, document: { because } });
+  } catch (error) {
+    log.warn({ err: refuseToGoOn(error), quarantine: directory }, 'it could not be noted that a quarantine is unused');
+  } finally {
+    await files.close();
+  }
 }
 
 /** Whatever becomes of it, the database is settled and checked. @throws JobError only when the run is being stopped */

@@ -110,16 +110,7 @@ describe('an index that differs from its table', () => {
     expect((await site.run()).outcome).toBe('succeeded');
     flush(site);
     swapIndexEntries(site.database, 'idx_timestamp');
-    const { session } = site.context;
-    const call: (...asked: never[]) => Promise<unknown> = session.call.bind(session);
-    Object.assign(session, {
-      call: async (...asked: never[]) => {
-        const [operation, request] = asked as unknown[] as [string, { copy?: unknown } | undefined];
-        if (operation === 'rebuildIndexes' && request?.copy === null)
-          throw new JobError('busy', 'the database is locked');
-        return await call(...asked);
-      },
-    });
+    lockDuringReindex(site);
     await expect(site.run()).rejects.toMatchObject({ code: 'busy' });
     expect(site.audit().map((line) => line.row)).toEqual(['R1', 'R10a', 'R2']);
     expect(site.history.unfinishedGuards(() => false)).toEqual([]);
@@ -160,6 +151,8 @@ describe('an index that differs from its table', () => {
       'R10a repair',
       'R5 report-rows',
     ]);
+    expect(quarantined(site)).toEqual([]);
+    expect(backupsIn(site.backupDirectory)).toHaveLength(1);
     expect(site.history.openIncident('logs')).toBeUndefined();
   });
 
@@ -192,6 +185,42 @@ test('a job that fails every day does not fill the disk: two backups of its kind
   for (let day = 1; day <= 4; day++) await expect(site.run(undefined, undefined, { execute })).rejects.toThrow('fails');
   expect(backupsIn(site.backupDirectory)).toHaveLength(2);
   expect(site.audit().map((line) => line.row)).toEqual(['R1', 'R1', 'R1', 'R1']);
+});
+
+test('an index repair that fails every day does not either: one quarantine and one backup of it stay', async () => {
+  const site = guardSite();
+  expect((await site.run()).outcome).toBe('succeeded');
+  const [before = ''] = backupsIn(site.backupDirectory);
+  flush(site);
+  swapIndexEntries(site.database, 'idx_timestamp');
+  const unlock = lockDuringReindex(site);
+  for (let day = 1; day <= 3; day++) await expect(site.run()).rejects.toMatchObject({ code: 'busy' });
+  const [quarantine = '', ...more] = quarantined(site);
+  expect(more).toEqual([]);
+  expect(fs.readdirSync(path.join(site.stateDirectory, 'quarantine', quarantine))).toEqual(
+    expect.arrayContaining(['logs.db', 'copy.db', 'quarantine.json', 'unused.json']),
+  );
+  expect(backupsIn(site.backupDirectory)).toHaveLength(2);
+  expect(backupsIn(site.backupDirectory)).toContain(before);
+  // What the one that succeeds overwrites is kept.
+  unlock();
+  expect((await site.run()).outcome).toBe('repaired');
+  expect(quarantined(site)).toHaveLength(1);
+  expect(fs.readdirSync(path.join(site.stateDirectory, 'quarantine', quarantined(site)[0] ?? ''))).not.toContain(
+    'unused.json',
+  );
+});
+
+test('an index repair that does not even mend a copy leaves nothing', async () => {
+  const site = guardSite();
+  expect((await site.run()).outcome).toBe('succeeded');
+  flush(site);
+  swapIndexEntries(site.database, 'idx_timestamp');
+  // As where something keeps it from it: the copy is as damaged afterwards.
+  insteadOfReindex(site, ({ copy }) => copy !== null);
+  for (let day = 1; day <= 2; day++) await expect(site.run()).rejects.toThrow('does not repair a copy');
+  expect(quarantined(site)).toEqual([]);
+  expect(backupsIn(site.backupDirectory)).toHaveLength(1);
 });
 
 test('without pre_backup nothing is stored, and damage is held', async () => {
@@ -354,6 +383,26 @@ function schemaOf(site: GuardSite): string {
      process.stdout.write(schemaSha256(openOwn(${JSON.stringify(site.database)})));`,
   ]).toString();
 }
+
+type Rebuild = { readonly copy: string | null };
+
+/** Does that instead of rebuilding an index, where it says so. @returns what ends it */
+function insteadOfReindex({ context: { session } }: GuardSite, instead: (asked: Rebuild) => boolean): () => void {
+  const call: (...asked: never[]) => Promise<unknown> = session.call.bind(session);
+  Object.assign(session, {
+    call: async (...asked: never[]) => {
+      const [operation, request] = asked as unknown[] as [string, Rebuild];
+      return operation === 'rebuildIndexes' && instead(request) ? undefined : await call(...asked);
+    },
+  });
+  return () => Object.assign(session, { call });
+}
+
+const lockDuringReindex = (site: GuardSite): (() => void) =>
+  insteadOfReindex(site, ({ copy }) => {
+    if (copy === null) throw new JobError('busy', 'the database is locked');
+    return false;
+  });
 
 const backupsIn = (directory: string): string[] => fs.readdirSync(directory).filter((name) => name.endsWith('.db'));
 
