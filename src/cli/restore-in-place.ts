@@ -141,7 +141,7 @@ class InPlace {
     );
   }
 
-  /** As any backup, proven: when the database is sound nothing is lost but what is written while it is replaced. */
+  /** Proven as any backup is: when the database is sound nothing is lost but what is written while it is replaced. Tables may be gone. */
   async #safetyBackup({ file }: Destination): Promise<Safety> {
     if (file === null) return { impossible: 'there is no file' };
     if (file.sizeBytes === 0) return { impossible: 'the file is empty' };
@@ -165,7 +165,7 @@ class InPlace {
   }
 
   async #backUp(
-    schedule: string,
+    schedule: 'before-restore' | 'after-restore',
   ): Promise<
     { outcome: 'succeeded'; backup: Backup } | { outcome: 'failed'; error: { code: JobError['code']; message: string } }
   > {
@@ -182,6 +182,7 @@ class InPlace {
           windowMs: null,
           preBackup: false,
           onDamage: 'report',
+          ...(schedule === 'before-restore' ? { beforeRestore: true } : {}),
         },
         trigger: 'run-now',
         slot: null,
@@ -312,7 +313,7 @@ function describeLoss(
   return [
     `${target.path} will be restored to ${stem}: as it was ${age} ago (${manifest.created_at}).`,
     'backup' in safety
-      ? `It is sound, and was backed up just now as ${safety.backup.stem}. ${difference(safety.backup.manifest.tables, manifest.tables)}`
+      ? `${conditionOf(safety.backup)}, and was backed up just now as ${safety.backup.stem}. ${difference(safety.backup.manifest.tables, manifest.tables)}`
       : `It could not be backed up: ${safety.impossible}. What was written to it since ${manifest.created_at} is lost, but for what can be salvaged.`,
     'What is written from now on until it is restored is lost.',
     holders.length === 0
@@ -320,6 +321,9 @@ function describeLoss(
       : `It is open in ${holders.join(', ')}: that may stay so; it sees the restored content with its next transaction.`,
   ];
 }
+
+const conditionOf = ({ manifest: { lacks } }: Backup): string =>
+  lacks === undefined ? 'It is sound' : `It is sound but for what is gone (table ${lacks.join(', ')})`;
 
 /** `logs: 411 rows now, 400 in the backup`. */
 function difference(now: Readonly<Record<string, number>>, then: Readonly<Record<string, number>>): string {

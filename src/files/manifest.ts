@@ -64,6 +64,8 @@ const manifestSchema = z.object({
   }),
   /** Set when this backup is suddenly much smaller than the one before: kept, marked, and retention waits. */
   anomaly: z.string().optional(),
+  /** Tables that the profile requires and the database lacked, right before it was restored: kept, and never taken for a good backup. */
+  lacks: z.array(z.string()).optional(),
   /** Taken right before an operation that rewrites the database: the guard keeps the newest two, retention leaves them alone. */
   pre_operation: z.boolean().optional(),
   /** Indexes that differ from their tables in the database, and were rebuilt in this copy of it. */

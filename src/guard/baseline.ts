@@ -10,7 +10,7 @@ import type { Backup } from '../files/backups.js';
 import { partialPath } from '../files/names.js';
 import { manifestOf } from '../jobs/backup-manifest.js';
 import { type Copy, discardQuietly, proveCopy, requireSpace, takeCopy } from '../jobs/copy.js';
-import { isSound } from '../jobs/good-backups.js';
+import { isSound, lacksTables } from '../jobs/good-backups.js';
 import type { Located } from '../jobs/locate.js';
 import type { Proof } from '../sqlite/operations/prove.js';
 import { sameRows } from './proven-backup.js';
@@ -117,7 +117,7 @@ function dispensable(all: readonly Backup[], sealed: string, bad: ReadonlySet<st
   const others = all.filter(
     ({ stem, manifest, pinned }) => manifest.pre_operation === true && !pinned && stem !== sealed,
   );
-  const kept = others.filter((backup) => isSound(backup, bad)).slice(-(preBackupsKept - 1));
+  const kept = others.filter((backup) => isSound(backup, bad) && !lacksTables(backup)).slice(-(preBackupsKept - 1));
   // One that is unsound only through what it is built on may be whole all the same.
   const isLoose = (backup: Backup): boolean => isSound(backup, bad) || !backup.own || bad.has(backup.stem);
   return others.filter((backup) => !kept.includes(backup) && isLoose(backup));

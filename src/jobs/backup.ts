@@ -73,7 +73,9 @@ export const backup = {
         throw notes.damage;
       }
       const { proof } = proven;
-      requireTables(context, proof.tables);
+      const lacks = missingTables(context, proof.tables);
+      if (lacks.length > 0 && context.beforeRestore !== true)
+        throw new JobError('refused', `${target.path} has no table ${lacks.join(', ')}: is it the right file?`);
       const { stored, file, syncMs, statistics } = valueOf(await storing);
       if (stored.plain.sizeBytes !== proof.sizeBytes)
         throw new JobError(
@@ -81,11 +83,13 @@ export const backup = {
           `what was hashed of ${target.name} is not what was proven: memory or storage is failing; the copy was thrown away`,
         );
       const copied = { sizeBytes: stored.plain.sizeBytes, tables: proof.tables };
-      const anomaly = located.replaced ?? anomalyAmong(earlier, copied, context.now());
+      // Of one that lacks a table it is said already that less is there.
+      const anomaly = located.replaced ?? (lacks.length > 0 ? undefined : anomalyAmong(earlier, copied, context.now()));
+      const described = manifestOf(context, located, copy, stored, proof, anomaly);
       const published = await session.call('publish', {
         temporary: file,
         directory: target.backupDirectory,
-        manifest: manifestOf(context, located, copy, stored, proof, anomaly),
+        manifest: lacks.length === 0 ? described : { ...described, pre_operation: true, lacks },
       });
       if (statistics !== undefined) notes.statistics = statistics;
       notes.proof = {
@@ -113,10 +117,8 @@ export const backup = {
   },
 } as const satisfies JobKind<'backup', typeof backupOptions>;
 
-function requireTables({ target }: Context, tables: Readonly<Record<string, number>>): void {
-  const missing = (target.profile?.requiredTables ?? []).filter((table) => !(table in tables));
-  if (missing.length > 0)
-    throw new JobError('refused', `${target.path} has no table ${missing.join(', ')}: is it the right file?`);
+function missingTables({ target }: Context, tables: Readonly<Record<string, number>>): string[] {
+  return (target.profile?.requiredTables ?? []).filter((table) => !(table in tables));
 }
 
 /** A promise whose failure is looked at later, or never. */

@@ -20,7 +20,7 @@ export function goodBackups(
 ): readonly Backup[] {
   return backups.filter((backup) => {
     const { manifest } = backup;
-    if (!isSound(backup, bad)) return false;
+    if (!isSound(backup, bad) || lacksTables(backup)) return false;
     if (!isDamaged || manifest.verification.integrity === 'full') return true;
     return lastFoundSound !== undefined && Date.parse(manifest.created_at) <= lastFoundSound.getTime();
   });
@@ -48,6 +48,9 @@ export function isFromFuture({ manifest }: Pick<Backup, 'manifest'>, now: Date):
 export function isSound(backup: Backup, bad: ReadonlySet<string>): boolean {
   return backup.intact && !bad.has(backup.stem) && !backup.base.some(({ stem }) => bad.has(stem));
 }
+
+/** Kept for what it holds: to restore it would bring back what a restore was to mend. */
+export const lacksTables = ({ manifest }: Pick<Backup, 'manifest'>): boolean => manifest.lacks !== undefined;
 
 /** The backups that damage in this one costs: itself, and those built on it, directly or not. In the order given. */
 export function costOf(stem: string, backups: readonly Backup[]): readonly string[] {

@@ -10,7 +10,7 @@ import type { Holders } from '../files/holders.js';
 import type { Measurement } from '../sqlite/operations/measure.js';
 import { formatBytes } from '../units.js';
 import { secondLook, speaksOfDamage } from './confirm.js';
-import { isSound, newestOf } from './good-backups.js';
+import { isSound, lacksTables, newestOf } from './good-backups.js';
 import { growthPerDay, type HealthEvidence, judgeHealth } from './health-verdict.js';
 import type { JobContext, JobKind, JobResult } from './job.js';
 import { type Located, locate } from './locate.js';
@@ -43,7 +43,7 @@ export const health = {
     const bad = past.badBackups(target.name);
     const at = now();
     const newest = newestOf(
-      backups.filter((backup) => isSound(backup, bad)),
+      backups.filter((backup) => isSound(backup, bad) && !lacksTables(backup)),
       at,
     );
     record.sample(target.name, { at, sizeBytes: measured.sizeBytes });

@@ -187,6 +187,8 @@ export interface JobContext<Options> {
     readonly preBackup: boolean;
     readonly onDamage: 'restore' | 'restore_lossy' | 'report';
   };
+  /** Whether a backup is of what a restore is about to replace: whatever its tables, and no good one where the profile misses some. */
+  readonly beforeRestore?: boolean;
   /** When the schedule's window closes; null: it has none. */
   readonly windowEnd: Date | null;
   /** Whether the program is about to end: work that can be left in pieces ends with the piece it is at. */

@@ -27,6 +27,8 @@ export interface RunnableSchedule {
   readonly windowMs: number | null;
   readonly preBackup: boolean;
   readonly onDamage: 'restore' | 'restore_lossy' | 'report';
+  /** See JobContext. */
+  readonly beforeRestore?: true;
 }
 
 type Recorded = { readonly ok: true } | { readonly ok: false; readonly error: JobError };
@@ -436,6 +438,7 @@ function contextOf(
     planned: request.schedule.jobs,
     notes,
     safety: { preBackup: request.schedule.preBackup, onDamage: request.schedule.onDamage },
+    beforeRestore: request.schedule.beforeRestore === true,
     windowEnd: windowEndOf(run),
     stopping: () => halted.aborted,
     session,

@@ -121,6 +121,21 @@ describe('a sound database', () => {
     },
   );
 
+  test('of which a table was dropped that its profile requires is backed up as it is, and that never counts as good', async () => {
+    const site = await withBackups(1, { databases: { logs: { profile: 'debuggle' } } });
+    change(site.database, 'CREATE TABLE other (word TEXT); DROP TABLE logs');
+    const { answer, status } = await restoreAndAsk(site);
+    expect(answer).toMatchObject({ backup: daily(site)?.stem, outcome: 'restored', findings: [] });
+    expect(contentsOf(site.database)).toEqual(expected(site));
+    const safety = site.backups().find(({ stem }) => stem === answer.safety_backup);
+    expect(safety?.manifest).toMatchObject({ tables: { other: 0 }, lacks: ['logs'], pre_operation: true });
+    expect(status.problems).toEqual([]);
+    // Where it is the newest, another one is taken.
+    for (const { stem } of site.backups().filter((backup) => backup.stem === answer.fresh_backup))
+      for (const name of [`${stem}.db`, `${stem}.json`]) fs.rmSync(path.join(site.backupDirectory, name));
+    expect((await restore(site)).backup).toBe(daily(site)?.stem);
+  });
+
   test.for(['wal', 'delete'] as const)(
     'in %s mode is restored under an application, which sees it and goes on writing without an error',
     async (journalMode) => {
