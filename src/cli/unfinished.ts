@@ -1,8 +1,7 @@
 /** At the start of the daemon and of each run: what became of restores in place that were cut off is found out, logged and recorded. */
-import { join } from 'node:path';
 import { toJobError } from '../errors.js';
 import { lockPath } from '../files/names.js';
-import { type Aftermath, examineAftermath, intentSchema } from '../guard/unfinished-restore.js';
+import { type Aftermath, type SettleContext, settleUnfinishedRestore } from '../guard/unfinished-restore.js';
 import type { Target } from '../jobs/job.js';
 import type { JobReport } from '../jobs/outcome.js';
 import { listTargets } from '../jobs/targets.js';
@@ -45,35 +44,30 @@ async function settleOne(
   const session = engine.session(target.name, signal);
   try {
     await session.lock(lockPath(target.backupDirectory, target.name), 0);
-    const context = { target, session, secondOpinion: () => engine.session(target.name, signal) };
     const startedAt = new Date();
-    const { state, message } = await examineAftermath(context, facts, join(config.stateDirectory, 'quarantine'));
-    const hooks = target.hooks?.afterRestore == null ? '' : '; its hook after_restore was not run';
-    const { runId } = intentSchema.parse(facts);
-    log.error(
-      { database: target.name, restore: state, run_id: runId, summary: message },
-      'a restore was found unfinished',
-    );
-    if (needsSomebody(state, facts) && history.openIncident(target.name) === undefined)
-      history.incident({ database: target.name, runId, row: 'R13', at: new Date(), message });
-    // A guarded run tells its own story.
-    if (facts['by'] === 'operator') {
+    const context: SettleContext = {
+      target,
+      session,
+      secondOpinion: () => engine.session(target.name, signal),
+      stateDirectory: config.stateDirectory,
+      past: history,
+      record: history,
+      log,
+      now: () => new Date(),
+    };
+    await settleUnfinishedRestore(context, facts, (runId, { state, message }) => {
+      // A guarded run tells its own story.
+      if (facts['by'] !== 'operator') return;
+      const hooks = target.hooks?.afterRestore == null ? '' : '; its hook after_restore was not run';
       const finishedAt = new Date();
       const job = jobOf(state, `${message}${hooks}`, finishedAt.getTime() - startedAt.getTime());
       history.finishRun(
         reportOf(`${compactUtc(startedAt)}-restore-${runId.slice(-6)}-found`, { startedAt, finishedAt }, target, job),
       );
-    }
-    history.intent(target.name, { at: new Date(), deed: 'restore ended', facts: { runId, outcome: state } });
+    });
   } finally {
     await session.close();
   }
-}
-
-/** One that the operator asked for, and that was carried out, is what was asked for. All else is looked at before anything rewrites it. */
-function needsSomebody(state: Aftermath['state'], facts: JobReport['facts']): boolean {
-  if (state === 'restored') return facts['by'] !== 'operator';
-  return state === 'neither' || state === 'unknown';
 }
 
 function jobOf(state: Aftermath['state'], message: string, durationMs: number): Omit<JobReport, 'job' | 'started_at'> {

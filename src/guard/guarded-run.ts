@@ -27,6 +27,7 @@ import { leftAsItWas, type Repaired, repairIndexes } from './repair.js';
 import type { GuardRules, OnDamage, Rewrite } from './rewrite.js';
 import { decideAndRecord, type Guarded, isStop, refuseToGoOn } from './run.js';
 import { settleUnfinished } from './unfinished.js';
+import { settleUnfinishedRestore } from './unfinished-restore.js';
 
 export type { GuardRules, OnDamage, Rewrite, Work } from './rewrite.js';
 
@@ -54,7 +55,9 @@ export async function guardedRun(
   rules: GuardRules,
 ): Promise<JobResult> {
   const { target, past, record, runId, now } = context;
-  // One that the run's timeout cut off, in this very process perhaps: what became of it comes first.
+  // One that the run's timeout cut off, in this very process perhaps: what became of it comes first, and of its restore before that.
+  for (const restore of past.unfinishedRestores())
+    if (restore.database === target.name) await settleUnfinishedRestore(context, restore.facts);
   for (const open of past.openGuards(target.name)) await settleUnfinished(context, open);
   await preflight(context, located, rewrite, rules);
   const { operation } = rewrite;

@@ -1,14 +1,15 @@
 /**
- * What became of a restore that was cut off: SQLite itself has left the old database or the new one; this says which. It changes nothing;
- * a crash leaves a copy in scratch, which the next run sweeps.
+ * What became of a restore that was cut off: SQLite itself has left the old database or the new one; this says which, and records it. The
+ * database is not changed; a crash leaves a copy in scratch, which the next run sweeps.
  */
 import { basename } from 'node:path';
 import { z } from 'zod';
 import { toJobError } from '../errors.js';
 import { partialPath, unfinishedJournal } from '../files/names.js';
 import type { FoundQuarantine } from '../files/restore-marks.js';
-import type { JobContext } from '../jobs/job.js';
+import type { JobContext, Past, Recorder } from '../jobs/job.js';
 import type { Facts } from '../jobs/outcome.js';
+import { quarantineOf } from './quarantine-place.js';
 
 export interface Aftermath {
   readonly state: 'as-it-was' | 'restored' | 'neither' | 'unknown';
@@ -30,16 +31,48 @@ export function stateOf(outcome: string | null): RestoreState {
 }
 
 /** What restore-in-place.ts has recorded. */
-export const intentSchema = z.object({ backup: z.string(), runId: z.string(), schemaSha256: z.string() });
+const intentSchema = z.object({ backup: z.string(), runId: z.string(), schemaSha256: z.string() });
 
 type Context = Pick<JobContext<unknown>, 'target' | 'session' | 'secondOpinion'>;
 
+export interface SettleContext extends Context, Pick<JobContext<unknown>, 'stateDirectory' | 'log' | 'now'> {
+  readonly past: Pick<Past, 'openIncident'>;
+  readonly record: Pick<Recorder, 'incident' | 'intent'>;
+}
+
 /**
- * With the database's lock held: whoever was at it is gone.
+ * With the database's lock held: whoever was at it is gone. Found out, logged, and recorded as its end; with an incident where somebody
+ * must look.
  *
  * @param intent the facts that were recorded before it began
+ * @param tell called with what was found before its end is recorded: a crash in between has it told again
  */
-export async function examineAftermath(
+export async function settleUnfinishedRestore(
+  context: SettleContext,
+  intent: Facts,
+  tell: (runId: string, aftermath: Aftermath) => void = () => undefined,
+): Promise<void> {
+  const { target, past, record, log, now } = context;
+  const { runId } = intentSchema.parse(intent);
+  const aftermath = await examineAftermath(context, intent, quarantineOf(context));
+  const { state, message } = aftermath;
+  log.error(
+    { database: target.name, restore: state, run_id: runId, summary: message },
+    'a restore was found unfinished',
+  );
+  if (needsSomebody(state, intent) && past.openIncident(target.name) === undefined)
+    record.incident({ database: target.name, runId, row: 'R13', at: now(), message });
+  tell(runId, aftermath);
+  record.intent(target.name, { at: now(), deed: 'restore ended', facts: { runId, outcome: state } });
+}
+
+/** One that the operator asked for, and that was carried out, is what was asked for. All else is looked at before anything rewrites it. */
+function needsSomebody(state: Aftermath['state'], intent: Facts): boolean {
+  if (state === 'restored') return intent['by'] !== 'operator';
+  return state === 'neither' || state === 'unknown';
+}
+
+async function examineAftermath(
   { target, session, secondOpinion }: Context,
   intent: Facts,
   quarantineDirectory: string,

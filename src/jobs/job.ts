@@ -95,6 +95,8 @@ export interface Past {
    * recorded. Undefined: it never came to one.
    */
   restoreOf(database: string, runId: string): { readonly ended: string | null } | undefined;
+  /** Restores in place of which no end is recorded, oldest first: for the holder of a database's lock, those of it were cut off. */
+  unfinishedRestores(): readonly { readonly database: string; readonly facts: Facts }[];
   /** How the guard last decided about this operation on this database: the row of its table. */
   lastDecision(
     database: string,

@@ -325,6 +325,15 @@ describe('a run that was cut off', () => {
     expect(site.history.openIncident('logs')).toMatchObject({ row: 'R12' });
   });
 
+  test('in a restore, by the timeout of the run: the next guarded run finds out what became of it, and is not begun', async () => {
+    const site = guardSite();
+    setOutToRestore(site, { begun: true, ended: null });
+    await expect(site.run()).rejects.toThrow(/waits since .* for somebody to look at it \(R1: /);
+    expect(site.history.unfinishedRestores()).toEqual([]);
+    expect(site.history.restoreOf('logs', 'weekly-0')).toEqual({ ended: 'as-it-was' });
+    expect(site.audit().map((line) => `${line.row} ${line.do}`)).toEqual(['R1 hold']);
+  });
+
   test('after it was restored, and damaged now: R13', async () => {
     const site = guardSite();
     setOutToRestore(site, { begun: true, ended: 'restored' });
