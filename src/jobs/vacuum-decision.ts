@@ -146,7 +146,7 @@ function full(facts: VacuumFacts, rule: VacuumRule, convert: boolean): VacuumDec
   };
 }
 
-/** Asked twice: of the prediction, and again of what the rehearsal took. */
+/** Asked of the prediction, again of what the rehearsal took, and of the clock right before the work. */
 export function tooSlow(
   stallMs: number,
   facts: Pick<VacuumFacts, 'now' | 'windowEnd'>,

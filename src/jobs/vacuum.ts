@@ -113,8 +113,13 @@ interface Done extends Work {
 async function carryOut(context: Context, rewritable: Rewritable, todo: Todo, measured: Facts): Promise<JobResult> {
   const { located } = rewritable;
   let done: Done | undefined;
-  /** What the rehearsal has shown: no failure, only no time for it. */
-  let noTime: { readonly why: string; readonly rehearsedMs: number } | undefined;
+  let rehearsedMs: number | undefined;
+  /** What the rehearsal has shown, or the clock right before the work: no failure, only no time for it. */
+  let noTime: { readonly why: string; readonly facts: Facts } | undefined;
+  const refuse = (why: string, facts: Facts): never => {
+    noTime = { why, facts };
+    throw new JobError('refused', why);
+  };
   const rewrite: Rewrite = {
     operation: 'vacuum',
     space: todo.space,
@@ -122,15 +127,20 @@ async function carryOut(context: Context, rewritable: Rewritable, todo: Todo, me
       const other = context.secondOpinion();
       try {
         const rehearsed = await work(context, other, { on: 'copy', path }, todo);
-        const slow = todo.do === 'full' ? slowAsRehearsed(context, rehearsed) : undefined;
-        if (slow === undefined) return rehearsed;
-        noTime = { why: slow, rehearsedMs: rehearsed.durationMs };
-        throw new JobError('refused', slow);
+        const { durationMs } = rehearsed;
+        const slow = todo.do === 'full' ? slowNow(context, durationMs, 'as it did on a copy') : undefined;
+        if (slow !== undefined) refuse(slow, { rehearsedMs: durationMs });
+        rehearsedMs = durationMs;
+        return rehearsed;
       } finally {
         await other.close();
       }
     },
     execute: async () => {
+      // A large database's backup and check take long, and the window does not wait for them.
+      const slow =
+        todo.do === 'full' ? slowNow(context, rehearsedMs ?? todo.predictedStallMs, 'as predicted') : undefined;
+      if (slow !== undefined) refuse(slow, {});
       done = await work(context, context.session, liveSite(rewritable), todo);
       return done;
     },
@@ -140,7 +150,7 @@ async function carryOut(context: Context, rewritable: Rewritable, todo: Todo, me
     result = await guardedRun(context, located, rewrite, rulesFor(context, rewritable));
   } catch (error) {
     if (noTime === undefined) throw error;
-    return { outcome: 'skipped', summary: noTime.why, facts: { ...measured, rehearsedMs: noTime.rehearsedMs } };
+    return { outcome: 'skipped', summary: noTime.why, facts: { ...measured, ...noTime.facts } };
   }
   if (done === undefined || result.outcome === 'restored' || result.outcome === 'held')
     return { ...result, facts: { ...measured, ...result.facts } };
@@ -152,9 +162,9 @@ async function carryOut(context: Context, rewritable: Rewritable, todo: Todo, me
   };
 }
 
-function slowAsRehearsed(context: Context, { durationMs }: Work): string | undefined {
+function slowNow(context: Context, stallMs: number, basis: string): string | undefined {
   const { now, windowEnd } = context;
-  return tooSlow(durationMs, { now: now(), windowEnd }, ruleOf(context), 'as it did on a copy');
+  return tooSlow(stallMs, { now: now(), windowEnd }, ruleOf(context), basis);
 }
 
 /** The same on a copy and on the live database. */
