@@ -59,6 +59,7 @@ const besides: Readonly<Record<string, string>> = {
   'config/schema -> profiles': 'the names of profiles; profiles are data',
   'jobs/job -> profiles': 'a target has its profile; profiles are data',
   'jobs/targets -> profiles': 'a target has its profile; profiles are data',
+  'guard/audit -> version': 'who carried a restore out',
   'guard/run -> version': 'who made a decision',
   'guard/guarded-run -> version': 'who intended something',
   'jobs/backup-manifest -> version': 'who wrote a manifest',

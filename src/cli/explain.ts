@@ -1,27 +1,37 @@
-/** `explain RUN`: how the guard came to each of its decisions, from the history; and whether the audit log is as it was written. */
+/**
+ * `explain RUN`: how the guard came to each of its decisions, from the history; what became of a restore that the operator asked for, from
+ * the audit log; and whether that is as it was written.
+ */
 import { UsageError } from '../errors.js';
-import { brokenLine } from '../guard/audit.js';
+import { askedRestores, brokenLine } from '../guard/audit.js';
 import type { GuardDecision, GuardedRun } from '../history/guard.js';
 import type { Facts, Json } from '../jobs/outcome.js';
 import { plain } from '../plain.js';
 import { type GlobalOptions, openForReadingOnly, readConfig } from './open.js';
 import { print, printJson } from './terminal.js';
 
+type AskedRestore = ReturnType<typeof askedRestores>[number];
+
 export async function explain(options: GlobalOptions, runId: string): Promise<number> {
   const parts = openForReadingOnly(readConfig(options));
   try {
     const found = parts.history.guardedRuns(runId);
     const only = options.database ?? [];
-    const runs = found.filter(({ database }) => only.length === 0 || only.includes(database));
-    if (runs.length === 0) {
+    const isMeant = ({ database }: { readonly database: string }): boolean =>
+      only.length === 0 || only.includes(database);
+    const runs = found.filter(isMeant);
+    const restores = askedRestores(parts.config.stateDirectory, runId).filter(isMeant);
+    if (runs.length === 0 && restores.length === 0) {
       throw new UsageError(
-        `no guarded run belongs to ${runId}: \`debuggle-maintenance report\` names the last run, the log names all of them`,
+        `no guarded run and no restore belongs to ${runId}: \`debuggle-maintenance report\` names the last run, the log names all of them`,
       );
     }
     const broken = brokenLine(parts.config.stateDirectory);
-    if (options.json === true) printJson({ run_id: runId, guarded_runs: runs, audit_broken_at_line: broken ?? null });
+    if (options.json === true)
+      printJson({ run_id: runId, guarded_runs: runs, restores, audit_broken_at_line: broken ?? null });
     else {
       for (const run of runs) print(...linesOf(run));
+      for (const restore of restores) print(...linesOfRestore(restore));
       if (broken !== undefined)
         print(`audit.jsonl: line ${broken} does not follow from the one before: it was changed, or lines are missing`);
     }
@@ -39,6 +49,15 @@ function linesOf({ database, operation, at, intent, decisions, endedAt }: Guarde
     endedAt === null
       ? '  cut off, or still going: the next start settles and checks it'
       : `  ended ${endedAt.toISOString()}`,
+  ];
+}
+
+function linesOfRestore({ at, database, path, backup, outcome, why, quarantine }: AskedRestore): string[] {
+  return [
+    plain(`${database}: restore in place, asked for by the operator, ended ${at}`),
+    plain(`  from ${backup} to ${path} -> ${outcome}`),
+    plain(`    what became of it: ${why}`),
+    ...(quarantine === null ? [] : [plain(`    the files from before: ${quarantine}`)]),
   ];
 }
 

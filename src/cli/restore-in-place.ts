@@ -11,6 +11,7 @@ import { JobError, toJobError, UsageError } from '../errors.js';
 import type { Backup } from '../files/backups.js';
 import type { Destination } from '../files/destination.js';
 import { lockPath } from '../files/names.js';
+import { appendAskedRestore } from '../guard/audit.js';
 import { noHooks } from '../guard/hooks.js';
 import { type RestoreResult, restoreInPlace } from '../guard/restore-in-place.js';
 import { salvagedRows } from '../guard/set-aside.js';
@@ -266,6 +267,28 @@ class InPlace {
     }
   }
 
+  /** What cannot be written down any more has happened all the same; the history has it, too. */
+  #audit(runId: string, { outcome, summary, facts }: Pick<JobReport, 'outcome' | 'summary' | 'facts'>): void {
+    const { config, log } = this.#parts;
+    const { listed, backup } = this.#request;
+    const { name: database, path } = listed.target;
+    const { quarantine } = facts;
+    try {
+      appendAskedRestore(config.stateDirectory, {
+        at: new Date(),
+        runId,
+        database,
+        path,
+        backup: backup.stem,
+        outcome,
+        why: summary,
+        quarantine: typeof quarantine === 'string' ? quarantine : null,
+      });
+    } catch (error) {
+      log.error({ err: toJobError(error), database }, 'a restore could not be written into the audit log');
+    }
+  }
+
   #record(runId: string, startedAt: Date, job: Omit<JobReport, 'job' | 'started_at'>): void {
     const { history, log } = this.#parts;
     const { target } = this.#request.listed;
@@ -273,6 +296,7 @@ class InPlace {
     const facts = { schedule: 'restore', run_id: runId, database: target.name, outcome: report.outcome };
     if (job.error === undefined) log.warn({ ...facts, summary: job.summary, facts: job.facts }, 'restore finished');
     else log.error({ ...facts, err: job.error }, 'restore finished');
+    this.#audit(runId, job);
     const recorded = history.finishRun(report);
     if (!recorded.ok) printError(`the restore could not be recorded: ${recorded.error.message}`);
   }

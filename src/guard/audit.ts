@@ -1,15 +1,18 @@
 /**
- * The audit log, `audit.jsonl` in the state directory: one line a decision, synced before the decision is carried out. Each line carries
- * the sha256 of the line before, so that a line that was changed or removed later shows.
+ * The audit log, `audit.jsonl` in the state directory: one line a decision, synced before the decision is carried out, and one a restore that
+ * the operator asked for, when it has ended. Each line carries the sha256 of the line before, so that a line that was changed or removed
+ * later shows.
  *
  * A crash in the middle leaves half a line; the next one begins on a line of its own and carries the hash of that half.
  */
 import { createHash } from 'node:crypto';
 import { closeSync, fstatSync, fsyncSync, openSync, readFileSync, readSync, writeSync } from 'node:fs';
 import { join } from 'node:path';
+import { z } from 'zod';
 import { errorCodeOf, JobError, toFileError, toJobError } from '../errors.js';
 import type { Json } from '../jobs/outcome.js';
 import { type HeldLock, takeLock } from '../sqlite/operations/lock.js';
+import { programVersion, sqliteVersion } from '../version.js';
 
 export const auditFile = (stateDirectory: string): string => join(stateDirectory, 'audit.jsonl');
 
@@ -43,17 +46,58 @@ export function appendAudit(stateDirectory: string, entry: Readonly<Record<strin
   }
 }
 
+export interface AskedRestore {
+  readonly at: Date;
+  readonly runId: string;
+  readonly database: string;
+  readonly path: string;
+  readonly backup: string;
+  /** `restored`, or what became of it instead. */
+  readonly outcome: string;
+  /** In one sentence. */
+  readonly why: string;
+  readonly quarantine: string | null;
+}
+
+/** No decision of the program's: the operator's, and what came of it. @throws JobError `not-recorded` */
+export function appendAskedRestore(stateDirectory: string, { at, runId, ...restore }: AskedRestore): void {
+  appendAudit(stateDirectory, {
+    at: at.toISOString(),
+    run_id: runId,
+    operation: 'restore',
+    asked_by: 'operator',
+    do: 'restore',
+    ...restore,
+    program_version: programVersion,
+    sqlite_version: sqliteVersion,
+  });
+}
+
+const askedRestoreSchema = z.object({
+  at: z.string(),
+  run_id: z.string(),
+  database: z.string(),
+  path: z.string(),
+  operation: z.literal('restore'),
+  asked_by: z.literal('operator'),
+  backup: z.string(),
+  outcome: z.string(),
+  why: z.string(),
+  quarantine: z.string().nullable(),
+});
+
+/** Those of a run; one that was cut off may have been looked at more than once. */
+export function askedRestores(stateDirectory: string, runId: string): readonly z.output<typeof askedRestoreSchema>[] {
+  return linesOf(stateDirectory)
+    .map((line) => askedRestoreSchema.safeParse(parsed(line)).data)
+    .filter((line) => line !== undefined)
+    .filter(({ run_id }) => run_id === runId);
+}
+
 /** The first line, counted from 1, that does not follow from the one before; undefined: the chain holds. */
 export function brokenLine(stateDirectory: string): number | undefined {
-  let text: string;
-  try {
-    text = readFileSync(auditFile(stateDirectory), 'utf8');
-  } catch (error) {
-    if (errorCodeOf(error) === 'ENOENT') return undefined;
-    throw toFileError(error, 'cannot read the audit log');
-  }
   let previous = nothingBefore;
-  for (const [index, line] of text.split('\n').entries()) {
+  for (const [index, line] of linesOf(stateDirectory).entries()) {
     if (line === '') continue;
     if (!isCutOff(line) && !line.endsWith(`"previous":"${previous}"}`)) return index + 1;
     previous = hashOf(line);
@@ -61,13 +105,25 @@ export function brokenLine(stateDirectory: string): number | undefined {
   return undefined;
 }
 
-/** What a crash has left; the line after it vouches for it. */
-function isCutOff(line: string): boolean {
+/** Also empty ones; none where there is no audit log yet. */
+function linesOf(stateDirectory: string): readonly string[] {
   try {
-    JSON.parse(line);
-    return false;
+    return readFileSync(auditFile(stateDirectory), 'utf8').split('\n');
+  } catch (error) {
+    if (errorCodeOf(error) === 'ENOENT') return [];
+    throw toFileError(error, 'cannot read the audit log');
+  }
+}
+
+/** What a crash has left; the line after it vouches for it. */
+const isCutOff = (line: string): boolean => parsed(line) === undefined;
+
+/** Undefined: it is not whole. */
+function parsed(line: string): unknown {
+  try {
+    return JSON.parse(line);
   } catch {
-    return true;
+    return undefined;
   }
 }
 

@@ -9,12 +9,15 @@ import { partialPath, unfinishedJournal } from '../files/names.js';
 import type { FoundQuarantine } from '../files/restore-marks.js';
 import type { JobContext, Past, Recorder } from '../jobs/job.js';
 import type { Facts } from '../jobs/outcome.js';
+import { appendAskedRestore } from './audit.js';
 import { quarantineOf } from './quarantine-place.js';
 
 export interface Aftermath {
   readonly state: 'as-it-was' | 'restored' | 'neither' | 'unknown';
   /** A sentence, with what to do. */
   readonly message: string;
+  /** Where the files from before are; null: it had not come to that. */
+  readonly quarantine: string | null;
 }
 
 /** `not-sound`: so it was checked itself, before it was cut off. */
@@ -53,7 +56,7 @@ export async function settleUnfinishedRestore(
   tell: (runId: string, aftermath: Aftermath) => void = () => undefined,
 ): Promise<void> {
   const { target, past, record, log, now } = context;
-  const { runId } = intentSchema.parse(intent);
+  const { runId, backup } = intentSchema.parse(intent);
   const aftermath = await examineAftermath(context, intent, quarantineOf(context));
   const { state, message } = aftermath;
   log.error(
@@ -63,6 +66,13 @@ export async function settleUnfinishedRestore(
   if (needsSomebody(state, intent) && past.openIncident(target.name) === undefined)
     record.incident({ database: target.name, runId, row: 'R13', at: now(), message });
   tell(runId, aftermath);
+  // A guarded run records its own decisions.
+  if (intent['by'] === 'operator') {
+    const { name: database, path } = target;
+    const { quarantine } = aftermath;
+    const asked = { at: now(), runId, database, path, backup, outcome: state, why: message, quarantine };
+    appendAskedRestore(context.stateDirectory, asked);
+  }
   record.intent(target.name, { at: now(), deed: 'restore ended', facts: { runId, outcome: state } });
 }
 
@@ -72,25 +82,38 @@ function needsSomebody(state: Aftermath['state'], intent: Facts): boolean {
   return state === 'neither' || state === 'unknown';
 }
 
-async function examineAftermath(
-  { target, session, secondOpinion }: Context,
-  intent: Facts,
-  quarantineDirectory: string,
-): Promise<Aftermath> {
+async function examineAftermath(context: Context, intent: Facts, quarantineDirectory: string): Promise<Aftermath> {
+  const { target, session } = context;
   const { backup, runId, schemaSha256 } = intentSchema.parse(intent);
+  const quarantine = await session.call('findQuarantine', {
+    directory: quarantineDirectory,
+    database: target.name,
+    runId,
+    backup,
+  });
+  if (quarantine === null) {
+    const message = `the restore of ${target.path} to ${backup} was cut off before anything was changed: the database is as it was`;
+    return { state: 'as-it-was', message, quarantine: null };
+  }
+  return { ...(await compare(context, { backup, schemaSha256, quarantine })), quarantine: quarantine.directory };
+}
+
+interface Traces {
+  readonly backup: string;
+  readonly schemaSha256: string;
+  readonly quarantine: FoundQuarantine;
+}
+
+/** What stands there now, with what is in quarantine. */
+async function compare(
+  { target, session, secondOpinion }: Context,
+  { backup, schemaSha256, quarantine }: Traces,
+): Promise<Omit<Aftermath, 'quarantine'>> {
   const files = secondOpinion();
   const leftovers = [partialPath(target.scratchDirectory, target.name)];
   const [copy = ''] = leftovers;
   try {
-    const quarantine = await session.call('findQuarantine', {
-      directory: quarantineDirectory,
-      database: target.name,
-      runId,
-      backup,
-    });
     const wasCut = `the restore of ${target.path} to ${backup} was cut off`;
-    if (quarantine === null)
-      return { state: 'as-it-was', message: `${wasCut} before anything was changed: the database is as it was` };
     const { path, file } = await files.call('lookAtDestination', { path: target.path });
     leftovers.push(unfinishedJournal(path));
     const kept = `; the files from before are in ${quarantine.directory}`;

@@ -77,6 +77,11 @@ const daily = (site: Installation) => site.backups().find(({ manifest }) => mani
 
 const quarantined = (site: Installation): string[] => entriesOf(path.join(site.stateDirectory, 'quarantine'));
 
+function auditOf(site: Installation): Record<string, unknown>[] {
+  const lines = fs.readFileSync(path.join(site.stateDirectory, 'audit.jsonl'), 'utf8').trim().split('\n');
+  return lines.map((line) => JSON.parse(line) as Record<string, unknown>);
+}
+
 function change(file: string, sql: string): void {
   const database = new Database(file);
   database.exec(sql);
@@ -118,6 +123,14 @@ describe('a sound database', () => {
 
       expect(status['last_restore']).toMatchObject({ outcome: 'restored' });
       expect(status.problems).toEqual([]);
+
+      const [line, ...more] = auditOf(site);
+      expect(more).toEqual([]);
+      const told = { asked_by: 'operator', database: 'logs', path: site.database, backup: backup?.stem };
+      expect(line).toMatchObject({ ...told, outcome: 'restored', quarantine: answer.quarantine });
+      const explained = await site.run(['explain', String(line?.['run_id'])]);
+      expect(explained.stdout).toContain(`from ${backup?.stem ?? ''} to ${site.database} -> restored`);
+      expect(explained.stdout).not.toContain('does not follow');
     },
   );
 

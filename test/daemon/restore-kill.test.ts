@@ -114,6 +114,8 @@ test('after its header was mended: the next start says that it is neither, and h
   fs.writeFileSync(`${site.database}-journal.partial`, 'not whole');
   expect(await nextStart(here)).toBe('neither');
   expect(fs.existsSync(`${site.database}-journal.partial`)).toBe(false);
+  const audit = fs.readFileSync(path.join(site.stateDirectory, 'audit.jsonl'), 'utf8').trim();
+  expect(JSON.parse(audit)).toMatchObject({ asked_by: 'operator', backup: stem, outcome: 'neither' });
   const { stdout } = await site.run(['status']);
   expect(stdout).toContain(`restore --database logs --from ${stem} --in-place`);
   expect(stdout).toContain('debuggle-maintenance ack logs');
