@@ -15,6 +15,8 @@ export interface ReindexFacts {
   readonly sqliteVersion: string;
   /** The version that did or judged this job last; undefined: never. */
   readonly earlierVersion: string | undefined;
+  /** Indexes that were to be rebuilt for another version, and were left for later. */
+  readonly left: ReadonlySet<string>;
   readonly now: Date;
   readonly windowEnd: Date | null;
 }
@@ -40,6 +42,8 @@ export interface ReindexDecision {
   readonly rebuild: readonly Rebuild[];
   /** Of those, the ones that disagree with their tables: rebuilt however long it takes. */
   readonly damaged: ReadonlySet<string>;
+  /** Of all indexes, those that another SQLite has written last; until they are rebuilt. */
+  readonly outdated: ReadonlySet<string>;
   /** Those that should be rebuilt and are not, with the reason. */
   readonly postponed: readonly { readonly index: string; readonly why: string }[];
   /** In one sentence, with figures. */
@@ -69,7 +73,8 @@ export function decideReindex(facts: ReindexFacts, rule: ReindexRule): ReindexDe
       leftMs -= predictedMs + rule.pauseMs;
     } else postponed.push({ index, why: against });
   }
-  return { rebuild, postponed, damaged: facts.damaged, why: summaryOf(facts, rule, rebuild, postponed) };
+  const outdated = new Set(facts.indexes.filter((index) => isOutdated(index, facts)).map(({ name }) => name));
+  return { rebuild, postponed, damaged: facts.damaged, outdated, why: summaryOf(facts, rule, rebuild, postponed) };
 }
 
 /** The indexes that findings of an integrity check name: they end with the name, which could itself say anything. */
@@ -100,10 +105,20 @@ function reasonFor(index: IndexPages, facts: ReindexFacts, rule: ReindexRule): s
   if (facts.damaged.has(index.name)) return 'it disagrees with its table';
   if (facts.vacuumed) return undefined;
   if (rule.when === 'always') return 'when is always';
-  if (facts.earlierVersion !== undefined && facts.earlierVersion !== facts.sqliteVersion)
-    return `SQLite is ${facts.sqliteVersion}, and was ${facts.earlierVersion}`;
+  if (isOutdated(index, facts)) return versionsOf(facts);
   if (index.unusedBytes < rule.minReclaimableBytes || unusedRatio(index) < rule.minUnusedRatio) return undefined;
   return `${percent(unusedRatio(index))} of its ${formatBytes(index.sizeBytes)} is unused`;
+}
+
+function isOutdated({ name }: IndexPages, { vacuumed, sqliteVersion, earlierVersion, left }: ReindexFacts): boolean {
+  if (vacuumed) return false;
+  return left.has(name) || (earlierVersion !== undefined && earlierVersion !== sqliteVersion);
+}
+
+function versionsOf({ sqliteVersion, earlierVersion }: ReindexFacts): string {
+  return earlierVersion === sqliteVersion
+    ? `SQLite is ${sqliteVersion}, and was another when it was last written`
+    : `SQLite is ${sqliteVersion}, and was ${earlierVersion ?? 'another'}`;
 }
 
 function tooSlow(predictedMs: number, leftMs: number, rule: ReindexRule): string | undefined {

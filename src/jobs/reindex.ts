@@ -60,9 +60,7 @@ export const reindex = {
 
   async run(context: Context): Promise<JobResult> {
     const rewritable = await lookUnderGuard(context, 'reindex', () => examine(context, 'reindex'));
-    const { ineligible, inspection } = rewritable;
-    // Who skips has looked after them with this version too.
-    const judged = { sqliteVersion: inspection.sqliteVersion };
+    const { ineligible } = rewritable;
     if (ineligible !== undefined) return { outcome: 'skipped', summary: ineligible, facts: {} };
     // The guard has checked the database after that VACUUM: no index is damaged.
     const { indexes, damaged } =
@@ -72,8 +70,12 @@ export const reindex = {
     const decision = decideReindex(factsOf(context, rewritable, indexes, damaged), ruleOf(context));
     context.log.info({ decision }, 'reindex decided');
     if (decision.rebuild.length === 0)
-      return { outcome: 'skipped', summary: decision.why, facts: { ...judged, ...stateOf(indexes) } };
-    return await carryOut(context, rewritable, decision, judged);
+      return {
+        outcome: 'skipped',
+        summary: decision.why,
+        facts: { ...judged(rewritable, decision, []), ...stateOf(indexes) },
+      };
+    return await carryOut(context, rewritable, decision);
   },
 } as const satisfies JobKind<'reindex', typeof reindexOptions>;
 
@@ -83,13 +85,15 @@ function factsOf(
   indexes: readonly IndexPages[],
   damaged: ReadonlySet<string>,
 ): ReindexFacts {
-  const earlier = past.lastFacts(target.name, 'reindex', 'sqliteVersion')?.['sqliteVersion'];
+  const last = past.lastFacts(target.name, 'reindex', 'sqliteVersion');
+  const [earlier, left] = [last?.['sqliteVersion'], last?.['left']];
   return {
     indexes,
     damaged,
     vacuumed: notes.fullVacuum === true,
     sqliteVersion,
     earlierVersion: typeof earlier === 'string' ? earlier : undefined,
+    left: new Set(Array.isArray(left) ? left.filter((name) => typeof name === 'string') : []),
     now: now(),
     windowEnd,
   };
@@ -148,12 +152,7 @@ interface Rebuilt {
   readonly lockedMs: number;
 }
 
-async function carryOut(
-  context: Context,
-  rewritable: Rewritable,
-  decision: ReindexDecision,
-  judged: Facts,
-): Promise<JobResult> {
+async function carryOut(context: Context, rewritable: Rewritable, decision: ReindexDecision): Promise<JobResult> {
   const { rebuild } = decision;
   const postponed = [...decision.postponed];
   let todo = rebuild;
@@ -187,16 +186,28 @@ async function carryOut(
     result = await guardedRun(context, rewritable.located, rewrite, rulesFor(context, rewritable));
   } catch (error) {
     if (noTime === undefined) throw error;
-    return { outcome: 'skipped', summary: noTime, facts: judged };
+    return { outcome: 'skipped', summary: noTime, facts: judged(rewritable, decision, []) };
   }
-  const facts: Facts = { ...judged, ...result.facts, postponed: postponed.map(({ index, why }) => ({ index, why })) };
-  if (done === undefined || result.outcome === 'restored' || result.outcome === 'held') return { ...result, facts };
+  // Of what was restored or is held, it is as if nothing had been rebuilt.
+  const rebuilt = result.outcome === 'restored' || result.outcome === 'held' ? undefined : done;
+  const facts: Facts = {
+    ...judged(rewritable, decision, rebuilt ?? []),
+    ...result.facts,
+    postponed: postponed.map(({ index, why }) => ({ index, why })),
+  };
+  if (done === undefined || rebuilt === undefined) return { ...result, facts };
   const told = summaryOf(done, todo.length, postponed.length);
   return {
     ...result,
     summary: result.outcome === 'succeeded' ? told : `${result.summary}; ${told}`,
     facts: { ...facts, ...workOf(done).facts },
   };
+}
+
+/** For the next run: which version has looked after the indexes, also where it skipped, and which of another one are left. */
+function judged({ inspection }: Rewritable, { outdated }: ReindexDecision, done: readonly Rebuilt[]): Facts {
+  const left = [...outdated].filter((index) => !done.some((rebuilt) => rebuilt.index === index));
+  return { sqliteVersion: inspection.sqliteVersion, ...(left.length === 0 ? {} : { left }) };
 }
 
 /** In turn, writers between them; ends early, with what is done, when the window closes or the program is about to end. */

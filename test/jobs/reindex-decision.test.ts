@@ -22,6 +22,7 @@ const facts: ReindexFacts = {
   vacuumed: false,
   sqliteVersion: '3.53.2',
   earlierVersion: '3.53.2',
+  left: new Set(),
   now,
   windowEnd: null,
 };
@@ -52,6 +53,12 @@ test.each<[string, Partial<ReindexFacts>, Partial<ReindexRule>, string[]]>([
   ['a damaged one, first', { damaged: new Set(['by_time']) }, {}, ['by_time', 'by_hash', 'by_tag']],
   ['all, when always', {}, { when: 'always' }, ['by_hash', 'by_tag', 'by_time']],
   ['all, after another SQLite', { earlierVersion: '3.51.3' }, {}, ['by_hash', 'by_tag', 'by_time']],
+  [
+    'what was left after another SQLite, and no other',
+    { left: new Set(['by_time']) },
+    { minUnusedRatio: 0.6 },
+    ['by_time'],
+  ],
   ['no more than usual the first time', { earlierVersion: undefined }, {}, ['by_hash', 'by_tag']],
   ['nothing after a full VACUUM', { vacuumed: true }, { when: 'always' }, []],
   ['nothing after a full VACUUM by another SQLite', { vacuumed: true, earlierVersion: '3.51.3' }, {}, []],
