@@ -14,6 +14,7 @@ import { lockPath } from '../files/names.js';
 import { appendAskedRestore } from '../guard/audit.js';
 import { noHooks } from '../guard/hooks.js';
 import { type RestoreResult, restoreInPlace } from '../guard/restore-in-place.js';
+import { reportOf } from '../guard/restore-report.js';
 import { salvagedRows } from '../guard/set-aside.js';
 import { type JobReport, outcomeOfError } from '../jobs/outcome.js';
 import type { Listed } from '../jobs/targets.js';
@@ -32,7 +33,6 @@ import {
 } from './open.js';
 import { partsOfRun } from './parts-of-run.js';
 import { createProgressLine } from './progress-line.js';
-import { reportOf } from './restore-report.js';
 import { print, printError, printJson } from './terminal.js';
 import { settleUnfinishedRestores } from './unfinished.js';
 

@@ -1,13 +1,13 @@
 /** At the start of the daemon and of each run: guarded runs that were cut off are settled and checked, and what was found is recorded. */
 import { JobError, toJobError } from '../errors.js';
 import { lockPath } from '../files/names.js';
+import { reportOf } from '../guard/restore-report.js';
 import { settleUnfinished } from '../guard/unfinished.js';
 import type { GuardedRun } from '../history/guard.js';
 import type { JobContext, JobResult } from '../jobs/job.js';
 import { type JobReport, outcomeOfError } from '../jobs/outcome.js';
 import { type Listed, listTargets } from '../jobs/targets.js';
 import type { Parts } from './open.js';
-import { reportOf } from './restore-report.js';
 
 /** Never throws. One whose lock is held is left to the next start. */
 export async function settleUnfinishedGuards(parts: Parts, signal: AbortSignal): Promise<void> {

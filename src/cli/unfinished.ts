@@ -1,13 +1,11 @@
 /** At the start of the daemon and of each run: what became of restores in place that were cut off is found out, logged and recorded. */
 import { toJobError } from '../errors.js';
 import { lockPath } from '../files/names.js';
-import { type Aftermath, type SettleContext, settleUnfinishedRestore } from '../guard/unfinished-restore.js';
+import { type SettleContext, settleUnfinishedRestore } from '../guard/unfinished-restore.js';
 import type { Target } from '../jobs/job.js';
-import type { JobReport } from '../jobs/outcome.js';
+import type { Facts } from '../jobs/outcome.js';
 import { listTargets } from '../jobs/targets.js';
-import { compactUtc } from '../units.js';
 import type { Parts } from './open.js';
-import { reportOf } from './restore-report.js';
 
 /** Never throws. One whose lock is held is still going, and left to whoever does it. */
 export async function settleUnfinishedRestores(parts: Parts, signal: AbortSignal): Promise<void> {
@@ -39,12 +37,11 @@ async function targetNamed({ config, engine }: Parts, name: string): Promise<Tar
 
 async function settleOne(
   { engine, history, config, log }: Parts,
-  { target, facts, signal }: { target: Target; facts: JobReport['facts']; signal: AbortSignal },
+  { target, facts, signal }: { target: Target; facts: Facts; signal: AbortSignal },
 ): Promise<void> {
   const session = engine.session(target.name, signal);
   try {
     await session.lock(lockPath(target.backupDirectory, target.name), 0);
-    const startedAt = new Date();
     const context: SettleContext = {
       target,
       session,
@@ -55,30 +52,8 @@ async function settleOne(
       log,
       now: () => new Date(),
     };
-    await settleUnfinishedRestore(context, facts, (runId, { state, message }) => {
-      // A guarded run tells its own story.
-      if (facts['by'] !== 'operator') return;
-      const hooks = target.hooks?.afterRestore == null ? '' : '; its hook after_restore was not run';
-      const finishedAt = new Date();
-      const job = jobOf(state, `${message}${hooks}`, finishedAt.getTime() - startedAt.getTime());
-      history.finishRun(
-        reportOf(`${compactUtc(startedAt)}-restore-${runId.slice(-6)}-found`, { startedAt, finishedAt }, target, job),
-      );
-    });
+    await settleUnfinishedRestore(context, facts);
   } finally {
     await session.close();
-  }
-}
-
-function jobOf(state: Aftermath['state'], message: string, durationMs: number): Omit<JobReport, 'job' | 'started_at'> {
-  const common = { duration_ms: durationMs, summary: message, facts: { state } };
-  switch (state) {
-    case 'restored':
-      return { ...common, outcome: 'restored' };
-    case 'as-it-was':
-      return { ...common, outcome: 'failed', error: { code: 'interrupted', message } };
-    case 'neither':
-    case 'unknown':
-      return { ...common, outcome: 'held', error: { code: 'damaged', message } };
   }
 }

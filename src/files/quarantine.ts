@@ -4,7 +4,7 @@
  *
  * Nothing else has happened yet. A crash, or a disk that fills up, leaves an unfinished directory without `quarantine.json` (removed where
  * that is possible), and the database as it was. The directory lies outside retention: nobody deletes it but the operator, unless it is
- * noted as unused, for nothing was overwritten after all; then the next one of the same database takes its place.
+ * noted as unused, for nothing was overwritten after all; then the next attempt at the same takes its place, with all that it has.
  */
 import {
   chmodSync,
@@ -50,6 +50,8 @@ export async function quarantine(request: {
   readonly directory: string;
   /** What is known about it; goes into `quarantine.json` with the hashes. */
   readonly facts: Readonly<Record<string, unknown>>;
+  /** Whether it takes the place of earlier ones of this database that are noted as unused: it has all that they have. */
+  readonly replacesUnused?: boolean;
 }): Promise<Quarantine> {
   const { path, facts } = request;
   const set = ['', ...companions].map((suffix) => `${path}${suffix}`).filter((file) => existsSync(file));
@@ -65,7 +67,7 @@ export async function quarantine(request: {
     writeNew(join(directory, 'quarantine.json'), `${JSON.stringify({ ...facts, path, files }, null, 2)}\n`);
     sync(directory);
     sync(dirname(directory));
-    removeUnused(directory, facts['database']);
+    if (request.replacesUnused === true) removeUnused(directory, facts['database']);
     return { directory, files };
   } catch (error) {
     removeQuietly(directory);
@@ -121,11 +123,22 @@ const ofDatabase = z.object({ database: z.string() });
 function removeUnused(taken: string, database: unknown): void {
   if (typeof database !== 'string') return;
   const around = dirname(taken);
-  for (const name of readdirSync(around)) {
-    const directory = join(around, name);
-    if (directory !== taken && existsSync(join(directory, unusedNote)) && databaseOf(directory) === database)
-      removeQuietly(directory);
+  try {
+    for (const name of readdirSync(around)) {
+      const directory = join(around, name);
+      if (directory !== taken && existsSync(join(directory, unusedNote)) && databaseOf(directory) === database)
+        removeNoted(directory);
+    }
+  } catch {
+    // The next attempt finds it.
   }
+}
+
+/** What says what it is goes last: killed in between, the next one goes on. */
+function removeNoted(directory: string): void {
+  for (const name of readdirSync(directory))
+    if (name !== unusedNote && name !== 'quarantine.json') removeQuietly(join(directory, name));
+  removeQuietly(directory);
 }
 
 /** Undefined: that cannot be read. */

@@ -3,7 +3,7 @@ import { readBackups } from '../engine/backups.js';
 import { toJobError } from '../errors.js';
 import { partialPath } from '../files/names.js';
 import { discardQuietly, requireSpace } from '../jobs/copy.js';
-import { isSound, newestOf } from '../jobs/good-backups.js';
+import { isSound, lacksTables, newestOf } from '../jobs/good-backups.js';
 import type { JobContext } from '../jobs/job.js';
 import { unpackBackup } from '../jobs/unpack-backup.js';
 import type { Agreement } from '../sqlite/operations/compare-indexes.js';
@@ -19,7 +19,7 @@ export async function agreementOf(
   const { backups } = await readBackups(session, { directory: target.backupDirectory, database: target.name });
   const bad = past.badBackups(target.name);
   const verified = backups.filter(
-    (backup) => isSound(backup, bad) && backup.manifest.verification.integrity === 'full',
+    (backup) => isSound(backup, bad) && !lacksTables(backup) && backup.manifest.verification.integrity === 'full',
   );
   const backup = newestOf(verified, now());
   if (backup === undefined) return { agreed: false, why: 'there is no verified backup to compare with' };

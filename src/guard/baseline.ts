@@ -114,13 +114,16 @@ function isMendedAlike(
 
 /** All of its kind but the one just sealed, whatever the clock says of the others, and the newest that are good beside it. */
 function dispensable(all: readonly Backup[], sealed: string, bad: ReadonlySet<string>): Backup[] {
-  const others = all.filter(
+  const ofItsKind = all.filter(
     ({ stem, manifest, pinned }) => manifest.pre_operation === true && !pinned && stem !== sealed,
   );
-  const kept = others.filter((backup) => isSound(backup, bad) && !lacksTables(backup)).slice(-(preBackupsKept - 1));
+  const lacking = ofItsKind.filter(lacksTables);
+  const others = ofItsKind.filter((backup) => !lacksTables(backup));
+  const kept = others.filter((backup) => isSound(backup, bad)).slice(-(preBackupsKept - 1));
   // One that is unsound only through what it is built on may be whole all the same.
   const isLoose = (backup: Backup): boolean => isSound(backup, bad) || !backup.own || bad.has(backup.stem);
-  return others.filter((backup) => !kept.includes(backup) && isLoose(backup));
+  // What an operator restored over is no backup of the same kind: it has its own two.
+  return [...lacking.slice(0, -preBackupsKept), ...others.filter((backup) => !kept.includes(backup))].filter(isLoose);
 }
 
 /**

@@ -105,6 +105,8 @@ async function carryThrough(guarded: Guarded, request: Request): Promise<JobResu
   const source = { path: sealed?.path ?? copy.path, proof };
   const rehearsal = rules.rehearse ? await rehearse(guarded, rewrite, source) : null;
 
+  if (rehearsal !== null) context.log.info({ rehearsedMs: rehearsal.durationMs }, 'the rehearsal has ended');
+  rewrite.mayBegin?.();
   record.guardIntent(id, { deed: rewrite.operation, facts: intentOf(located, before, sealed?.stem ?? null, rules) });
   progress.intended = true;
   const executed = await execute(guarded, rewrite, rules);

@@ -69,6 +69,8 @@ export async function repairIndexes(
     backup: null,
     quarantineDirectory: quarantineOf(context),
     facts: { database: target.name, because: `${indexes.join(', ')} differ from their tables`, run_id: context.runId },
+    // A copy has just been proven to have every row.
+    replacesUnused: true,
   });
   record.guardIntent(id, {
     deed: `repair of ${indexes.join(', ')}`,

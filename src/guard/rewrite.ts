@@ -13,6 +13,8 @@ export interface Rewrite {
   readonly space: { readonly besideBytes: number; readonly tempBytes: number };
   /** The same work on a scratch copy, in any child. What it throws stops the run: the live database is never touched. */
   rehearse(path: string): Promise<Work>;
+  /** Asked when all is prepared, right before the intent is recorded. What it throws stops the run: the live database is never touched. */
+  mayBegin?(): void;
   /** On the monitor's connection (sqlite/monitor.ts) in `context.session`'s child. @throws JobError */
   execute(): Promise<Work>;
 }

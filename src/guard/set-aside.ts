@@ -35,6 +35,8 @@ export interface SetAsideRequest {
   readonly quarantineDirectory: string;
   /** Goes into `quarantine.json`: why this was done. */
   readonly facts: Facts;
+  /** See files/quarantine.ts. */
+  readonly replacesUnused?: boolean;
 }
 
 /** @throws JobError `full` when there is no space; then nothing was changed, and nothing must be. */
@@ -49,6 +51,7 @@ export async function setAside(context: Context, request: SetAsideRequest): Prom
       path,
       directory: join(quarantineDirectory, `${target.name}-${compactUtc(now())}`),
       facts: { ...facts, database: target.name, runId },
+      replacesUnused: request.replacesUnused === true,
     });
     log.info({ quarantine: directory, files: kept }, 'the files are in quarantine');
     const copy = await takeFaithfulCopy(reader, { path, identity, directory });

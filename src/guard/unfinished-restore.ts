@@ -11,6 +11,7 @@ import type { JobContext, Past, Recorder } from '../jobs/job.js';
 import type { Facts } from '../jobs/outcome.js';
 import { appendAskedRestore } from './audit.js';
 import { quarantineOf } from './quarantine-place.js';
+import { reportOfFound } from './restore-report.js';
 
 export interface Aftermath {
   readonly state: 'as-it-was' | 'restored' | 'neither' | 'unknown';
@@ -40,7 +41,7 @@ type Context = Pick<JobContext<unknown>, 'target' | 'session' | 'secondOpinion'>
 
 export interface SettleContext extends Context, Pick<JobContext<unknown>, 'stateDirectory' | 'log' | 'now'> {
   readonly past: Pick<Past, 'openIncident'>;
-  readonly record: Pick<Recorder, 'incident' | 'intent'>;
+  readonly record: Pick<Recorder, 'incident' | 'intent' | 'finishRun'>;
 }
 
 /**
@@ -48,14 +49,10 @@ export interface SettleContext extends Context, Pick<JobContext<unknown>, 'state
  * must look.
  *
  * @param intent the facts that were recorded before it began
- * @param tell called with what was found before its end is recorded: a crash in between has it told again
  */
-export async function settleUnfinishedRestore(
-  context: SettleContext,
-  intent: Facts,
-  tell: (runId: string, aftermath: Aftermath) => void = () => undefined,
-): Promise<void> {
+export async function settleUnfinishedRestore(context: SettleContext, intent: Facts): Promise<void> {
   const { target, past, record, log, now } = context;
+  const startedAt = now();
   const { runId, backup } = intentSchema.parse(intent);
   const aftermath = await examineAftermath(context, intent, quarantineOf(context));
   const { state, message } = aftermath;
@@ -65,10 +62,12 @@ export async function settleUnfinishedRestore(
   );
   if (needsSomebody(state, intent) && past.openIncident(target.name) === undefined)
     record.incident({ database: target.name, runId, row: 'R13', at: now(), message });
-  tell(runId, aftermath);
-  // A guarded run records its own decisions.
+  // A guarded run tells its own story. Before the end is recorded: a crash in between has it told again.
   if (intent['by'] === 'operator') {
     const { name: database, path } = target;
+    const hooks = target.hooks?.afterRestore == null ? '' : '; its hook after_restore was not run';
+    const found = { runId, state, message: `${message}${hooks}` };
+    record.finishRun(reportOfFound(found, { startedAt, finishedAt: now() }, target));
     const { quarantine } = aftermath;
     const asked = { at: now(), runId, database, path, backup, outcome: state, why: message, quarantine };
     appendAskedRestore(context.stateDirectory, asked);

@@ -161,7 +161,8 @@ export function interruptUnfinished(
 }
 
 /**
- * The newest finished run of a schedule that was of all databases, or at least of these names, of those that ended like this. A run of
+ * The newest finished run of a schedule that was of all databases, or at least of these names (or the globs they come from), of those that
+ * ended like this. A run of
  * some databases only says nothing about the others: it never answers for the schedule as a whole.
  */
 export function lastRun(
@@ -174,7 +175,9 @@ export function lastRun(
     .prepare<unknown[], RunRow>(
       `SELECT * FROM run WHERE schedule = ? AND finished_at IS NOT NULL AND outcome IN (SELECT value FROM json_each(?))
        AND (only_databases IS NULL
-         OR ? AND NOT EXISTS (SELECT value FROM json_each(?) EXCEPT SELECT value FROM json_each(only_databases)))
+         OR ? AND NOT EXISTS (SELECT 1 FROM json_each(?) AS asked WHERE NOT EXISTS (
+           SELECT 1 FROM json_each(only_databases) AS had
+           WHERE asked.value = had.value OR substr(asked.value, 1, length(had.value) + 2) = had.value || '--')))
        ORDER BY id DESC LIMIT 1`,
     )
     .get(schedule, JSON.stringify(outcomes), only.length > 0 ? 1 : 0, JSON.stringify(only));

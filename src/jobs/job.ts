@@ -8,7 +8,7 @@ import type { JobError } from '../errors.js';
 import type { Profile } from '../profiles/profile.js';
 import type { Statistics } from '../sqlite/operations/analyze.js';
 import type { JobOptions } from './options.js';
-import type { Facts, JobOutcome } from './outcome.js';
+import type { Facts, JobOutcome, RunReport } from './outcome.js';
 
 /**
  * What a kind of job works on. `nothing`: reads only, needs no lock and may run beside any other job. `backups`: the backup directory;
@@ -132,6 +132,8 @@ export interface Recorder {
       readonly message: string;
     },
   ): void;
+  /** Of a run of its own that this one has found, and tells: a restore that was cut off. */
+  finishRun(report: RunReport): { readonly ok: boolean };
   /** Written and synced before a deed that removes or overwrites anything. */
   intent(database: string, intent: { readonly at: Date; readonly deed: string; readonly facts: Facts }): void;
   /** A guarded run begins; answers its number. One that does not end, and whose process is gone, is settled by the next start. */

@@ -114,7 +114,7 @@ async function carryOut(context: Context, rewritable: Rewritable, todo: Todo, me
   const { located } = rewritable;
   let done: Done | undefined;
   let rehearsedMs: number | undefined;
-  /** What the rehearsal has shown, or the clock right before the work: no failure, only no time for it. */
+  /** What the rehearsal has shown, or the clock right before the work: no failure, only no time for it. Nothing comes after it. */
   let noTime: { readonly why: string; readonly facts: Facts } | undefined;
   const refuse = (why: string, facts: Facts): never => {
     noTime = { why, facts };
@@ -136,11 +136,13 @@ async function carryOut(context: Context, rewritable: Rewritable, todo: Todo, me
         await other.close();
       }
     },
-    execute: async () => {
+    mayBegin: () => {
       // A large database's backup and check take long, and the window does not wait for them.
       const slow =
         todo.do === 'full' ? slowNow(context, rehearsedMs ?? todo.predictedStallMs, 'as predicted') : undefined;
-      if (slow !== undefined) refuse(slow, {});
+      if (slow !== undefined) refuse(slow, rehearsedMs === undefined ? {} : { rehearsedMs });
+    },
+    execute: async () => {
       done = await work(context, context.session, liveSite(rewritable), todo);
       return done;
     },

@@ -13,7 +13,7 @@ import { partialPath } from '../files/names.js';
 import { formatBytes, formatDuration } from '../units.js';
 import { refuseUnreadable } from './confirm.js';
 import { requireSpace } from './copy.js';
-import { costOf, newestAtAll } from './good-backups.js';
+import { costOf, lacksTables, newestAtAll } from './good-backups.js';
 import type { JobContext, JobKind, JobResult } from './job.js';
 import { verifyOptions } from './options.js';
 import { changedBytes, changedFile, hasItsFiles, imageOf, unpackBackup, type Wrong } from './unpack-backup.js';
@@ -30,7 +30,7 @@ export const verify = {
 
   async plan(context: Context): Promise<string> {
     const { backups } = await listed(context);
-    const newest = newestAtAll(backups, context.now());
+    const newest = newestToProve(backups, context.now());
     if (newest === undefined) return `nothing: ${context.target.name} has no backup, which is a failure`;
     const older = Math.min(context.options.older, backups.length - 1);
     return `restore ${newest.stem}${older === 0 ? '' : ` and ${older} older, chosen at random,`} to ${context.target.scratchDirectory} and compare with the manifest`;
@@ -126,12 +126,22 @@ function choose(
   backups: readonly Backup[],
   { older, bad, now }: { older: number; bad: ReadonlySet<string>; now: Date },
 ): Backup[] {
-  const newest = newestAtAll(backups, now);
+  const newest = newestToProve(backups, now);
   if (newest === undefined) return [];
   const rest = backups.filter((backup) => backup !== newest);
   const chosen = [newest];
   while (chosen.length <= older && rest.length > 0) chosen.push(...rest.splice(randomInt(rest.length), 1));
   return [...chosen, ...rest.filter(({ stem }) => bad.has(stem))];
+}
+
+/** The one that a restore would take; where all lack tables, the newest of them. */
+function newestToProve(backups: readonly Backup[], now: Date): Backup | undefined {
+  return (
+    newestAtAll(
+      backups.filter((backup) => !lacksTables(backup)),
+      now,
+    ) ?? newestAtAll(backups, now)
+  );
 }
 
 /** What was found damaged, and what that costs. */

@@ -81,6 +81,7 @@ function viewOf(
   }: { sound: boolean; damaged: boolean; restoredAt: Date | undefined; keptBecause: readonly string[] },
 ): BackupView {
   const check = { full: 'integrity_check', quick: 'quick_check', none: 'rows only' }[manifest.verification.integrity];
+  const lacks = manifest.lacks === undefined ? '' : `, without table ${manifest.lacks.join(', ')}`;
   return {
     name: stem,
     path,
@@ -90,7 +91,7 @@ function viewOf(
     storedBytes: manifest.stored_bytes,
     builtOn: manifest.delta?.base ?? null,
     sound,
-    verified: damaged ? 'DAMAGED' : check,
+    verified: damaged ? 'DAMAGED' : `${check}${lacks}`,
     restoredAt: damaged ? null : (restoredAt ?? null),
     keptBecause,
     pinned,

@@ -84,7 +84,7 @@ export interface BackupView {
   readonly builtOn: string | null;
   /** Whether it may be called good: undamaged, and proven well enough for the state its database was in. */
   readonly sound: boolean;
-  /** `integrity_check`, `quick_check`, `rows only`, `DAMAGED`. */
+  /** `integrity_check`, `quick_check`, `rows only`, each perhaps with the tables it lacks; `DAMAGED`. */
   readonly verified: string;
   /** When it was last restored to scratch and found sound. */
   readonly restoredAt: Date | null;

@@ -24,6 +24,7 @@ const forget: Recorder = {
   guardDecision: () => undefined,
   guardEnded: () => undefined,
   incident: () => undefined,
+  finishRun: () => ({ ok: true }),
 };
 
 export interface PlanParts {

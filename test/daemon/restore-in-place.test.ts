@@ -146,6 +146,9 @@ describe('a sound database', () => {
     // Where it is the newest, another one is taken.
     for (const { stem } of site.backups().filter((backup) => backup.stem === answer.fresh_backup))
       for (const name of [`${stem}.db`, `${stem}.json`]) fs.rmSync(path.join(site.backupDirectory, name));
+    const verify = await site.run(['--run-now', 'verify-backup', '--dry-run']);
+    expect(verify.stdout).toContain(`restore ${daily(site)?.stem ?? ''} and 1 older`);
+    expect((await site.run(['backups'])).stdout).toMatch(/-before-restore .*, without table logs/);
     expect((await restore(site)).backup).toBe(daily(site)?.stem);
   });
 

@@ -5,6 +5,7 @@ import path from 'node:path';
 import Database from 'better-sqlite3';
 import { describe, expect, test } from 'vitest';
 import { JobError } from '../engine/compiled.js';
+import { storeBackup } from '../files/backups.js';
 import { swapIndexEntries, zeroPages } from '../helpers/corrupt.js';
 import { type GuardSite, guardSites } from './site.js';
 
@@ -187,6 +188,17 @@ test('a job that fails every day does not fill the disk: two backups of its kind
   expect(site.audit().map((line) => line.row)).toEqual(['R1', 'R1', 'R1', 'R1']);
 });
 
+test('what an operator restored over, though a table was gone from it, is no backup of that kind: its own two stay', async () => {
+  const site = guardSite();
+  const restoredOver = ['01', '02', '03'].map((day) => `logs-202611${day}T020000Z-before-restore`);
+  for (const stem of restoredOver)
+    storeBackup(site.backupDirectory, stem, { pre_operation: true, lacks: ['logs'], schedule: 'before-restore' });
+  for (let day = 1; day <= 3; day++) expect((await site.run()).outcome).toBe('succeeded');
+  const left = backupsIn(site.backupDirectory).map((file) => file.replace(/\.db$/, ''));
+  expect(left.filter((stem) => restoredOver.includes(stem))).toEqual(restoredOver.slice(1));
+  expect(left).toHaveLength(4);
+});
+
 test('an index repair that fails every day does not either: one quarantine and one backup of it stay', async () => {
   const site = guardSite();
   expect((await site.run()).outcome).toBe('succeeded');
@@ -332,6 +344,16 @@ describe('a run that was cut off', () => {
     expect(site.history.unfinishedRestores()).toEqual([]);
     expect(site.history.restoreOf('logs', 'weekly-0')).toEqual({ ended: 'as-it-was' });
     expect(site.audit().map((line) => `${line.row} ${line.do}`)).toEqual(['R1 hold']);
+  });
+
+  test('in a restore that the operator asked for: the next guarded run tells what became of it as a start would', async () => {
+    const site = guardSite();
+    const facts = { runId: 'restore-1', backup: 'logs-1', schemaSha256: '', by: 'operator' };
+    site.history.intent('logs', { at: new Date(), deed: 'restore', facts });
+    expect((await site.run()).outcome).toBe('succeeded');
+    expect(site.history.unfinishedRestores()).toEqual([]);
+    expect(site.history.lastJob('logs', 'restore')).toMatchObject({ outcome: 'failed' });
+    expect(site.audit()[0]).toMatchObject({ asked_by: 'operator', outcome: 'as-it-was' });
   });
 
   test('after it was restored, and damaged now: R13', async () => {

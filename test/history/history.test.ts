@@ -75,6 +75,9 @@ test('a run of some databases answers for those, and never for the whole schedul
   expect(history.lastSuccess('daily', ['other'])?.run_id).toBe('whole');
   expect(history.lastRun('daily', ['logs'])?.run_id).toBe('of-logs');
   expect(history.lastRun('daily', ['other', 'logs'])?.run_id).toBe('of-both');
+  history.finishRun(finished('of-a-glob', [], { only: ['tenants'] }));
+  expect(history.lastRun('daily', ['tenants--a'])?.run_id).toBe('of-a-glob');
+  expect(history.lastRun('daily', ['tenants-a'])?.run_id).toBe('whole');
   expect(history.runReport('of-both')?.only).toEqual(['logs', 'other']);
   expect(history.runReport('whole')).not.toHaveProperty('only');
 });

@@ -18,8 +18,11 @@ test.for([true, false])(
     const pages = site.sql('PRAGMA page_count');
     const hourMs = 3_600_000;
     let at = Date.now();
+    const said: string[] = [];
     site.onLog = (message) => {
-      if (message === 'the operation begins') at += 2 * hourMs;
+      said.push(message);
+      // A rehearsal that had just enough time, and what came before it had not.
+      if (message === (rehearse ? 'the rehearsal has ended' : 'the backup from before is sealed')) at += 2 * hourMs;
     };
     const context = {
       ...site.context,
@@ -32,6 +35,9 @@ test.for([true, false])(
     expect(skipped.summary).toContain("the schedule's window closes in 0");
     expect(site.sql('PRAGMA page_count')).toBe(pages);
     expect(site.history.openIncident('logs')).toBeUndefined();
+    // It was no failure, and nothing was decided about it.
+    expect(site.audit()).toEqual([]);
+    expect(said).not.toContain('the operation begins');
 
     site.onLog = () => undefined;
     expect(await vacuum.run({ ...context, windowEnd: new Date(at + hourMs) })).toMatchObject({ outcome: 'succeeded' });
