@@ -5,7 +5,7 @@
 import fs from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
-import { parseArgs } from 'node:util';
+import { Command } from 'commander';
 import { parseSize } from './numbers.mjs';
 import { program } from './program.mjs';
 import { benchBackup } from './sections/backup.mjs';
@@ -44,18 +44,19 @@ const sections = {
 /** What is measured on when nobody says a size. */
 const usualSize = (/** @type {string} */ name) => (name === 'month' ? '200MB' : '300MB');
 
-const { values } = parseArgs({
-  options: {
-    size: { type: 'string' },
-    only: { type: 'string', default: Object.keys(sections).join(',') },
-    json: { type: 'string' },
-    rounds: { type: 'string', default: '3' },
-    limit: { type: 'string', default: '30' },
-    'idle-seconds': { type: 'string', default: '60' },
-    databases: { type: 'string', default: '1000' },
-    directory: { type: 'string', default: os.tmpdir() },
-  },
-});
+const values = new Command('npm run bench --')
+  .option('--size <size>', 'of the database measured on (default: 300MB; month: 200MB)')
+  .option('--only <sections>', 'by commas', Object.keys(sections).join(','))
+  .option('--json <file>', 'every single measurement, too')
+  .option('--rounds <number>', 'how often each is measured', '3')
+  .option('--limit <seconds>', 'a copy that takes longer did not finish', '30')
+  .option('--idle-seconds <seconds>', 'how long the idle daemon is watched', '60')
+  .option('--databases <number>', 'of the fleet', '1000')
+  .option('--directory <directory>', 'where everything is made, and removed at the end', os.tmpdir())
+  .allowExcessArguments(false)
+  .exitOverride(({ exitCode }) => process.exit(exitCode === 0 ? 0 : 2))
+  .parse()
+  .opts();
 
 const chosen = values.only.split(',');
 for (const name of chosen)
@@ -71,7 +72,7 @@ const options = {
   directory,
   rounds: Number(values.rounds),
   limitMs: Number(values.limit) * 1000,
-  idleSeconds: Number(values['idle-seconds']),
+  idleSeconds: Number(values.idleSeconds),
   databases: Number(values.databases),
   progress: (message) => process.stderr.write(`… ${message}\n`),
 };

@@ -7,7 +7,7 @@
 import fs from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
-import { parseArgs } from 'node:util';
+import { Command } from 'commander';
 import { proveCrash } from './crash.mjs';
 import { proveDisk } from './disk.mjs';
 import { proveGuard } from './guard.mjs';
@@ -52,18 +52,17 @@ const proofs = {
   http: { about: 'hostile clients, for at least a minute, beside a schedule that runs every minute', prove: proveHttp },
 };
 
-const { values, positionals } = parseArgs({
-  allowPositionals: true,
-  options: {
-    seconds: { type: 'string', default: '60' },
-    trials: { type: 'string', default: '0' },
-    seed: { type: 'string', default: '1' },
-    directory: { type: 'string', default: os.tmpdir() },
-    keep: { type: 'boolean', default: false },
-  },
-});
-const chosen = positionals.join() === 'all' ? Object.keys(proofs) : positionals;
-if (chosen.length === 0) fail(`which proof? all, ${Object.keys(proofs).join(', ')}`);
+const command = new Command('npm run stress --')
+  .argument('<proof...>', `all, ${Object.keys(proofs).join(', ')}`)
+  .option('--seconds <number>', 'shared by the proofs, preparations aside; 0: everything each can go through', '60')
+  .option('--trials <number>', 'how many copies `snapshot` makes; 0: as the seconds allow, and at least 200', '0')
+  .option('--seed <number>', 'the same seed makes the same choices', '1')
+  .option('--directory <directory>', 'where the sites are made', os.tmpdir())
+  .option('--keep', 'leave them there', false)
+  .exitOverride(({ exitCode }) => process.exit(exitCode === 0 ? 0 : 2))
+  .parse();
+const values = command.opts();
+const chosen = command.args.join() === 'all' ? Object.keys(proofs) : command.args;
 for (const name of chosen) {
   if (!(name in proofs)) fail(`there is no proof ${name}, but ${Object.keys(proofs).join(', ')}`);
 }

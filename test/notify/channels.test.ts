@@ -94,6 +94,33 @@ describe('webhook', () => {
   });
 });
 
+describe.each<[string, (url: string) => string, Message]>([
+  ['webhook', (url) => `{ webhook: { url: ${url} } }`, aProblem],
+  ['slack', (url) => `{ slack: { url: ${url}/services/T0/B0/xyz } }`, aProblem],
+  ['pagerduty', (url) => `{ pagerduty: { routing_key: R0UTE, url: ${url}/v2/enqueue } }`, aProblem],
+  ['opsgenie', (url) => `{ opsgenie: { api_key: 01ab-cd, api_url: ${url} } }`, aProblem],
+  ['ntfy', (url) => `{ ntfy: { url: ${url}, topic: db-alerts } }`, aProblem],
+  ['ping', (url) => `{ ping: { url: "${url}/uuid-1", schedule: daily } }`, aRun],
+])('whatever its receiver does, %s', (_, channel, message) => {
+  test('says what may be tried again, and when', async () => {
+    const receiver = await startReceiver((index) =>
+      index === 0 ? { status: 429, headers: { 'retry-after': '7' } } : index === 1 ? { status: 500 } : 'hang',
+    );
+    const at = channel(receiver.url);
+    expect(await failure(at, message)).toMatchObject({ status: 429, retryAfterMs: 7000, isRefusal: false });
+    expect(await failure(at, message)).toMatchObject({ status: 500, isRefusal: false });
+    expect((await failure(at, message, 100)).message).toBe('did not answer within 100 ms');
+  });
+
+  test('trusts no certificate that it cannot verify, and sends nothing', async (context) => {
+    const receiver = await startReceiver(() => ({ status: 200 }), selfSigned(context));
+    const error = await failure(channel(receiver.url), message);
+    expect(error).toMatchObject({ isRefusal: false });
+    expect(error.message).toMatch(/DEPTH_ZERO_SELF_SIGNED_CERT/);
+    expect(receiver.requests).toEqual([]);
+  });
+});
+
 describe('slack', () => {
   const channel = (url: string): string => `{ slack: { url: ${url}/services/T0/B0/xyz } }`;
 
@@ -341,6 +368,21 @@ describe('email', () => {
     await send(channel(port), { ...aProblem, title: 'logs\r\nBcc: evil@example.com\r\n\r\nx' });
     expect(mails[0]?.to).toHaveLength(2);
     expect(mails[0]?.text).not.toMatch(/^Bcc:/m);
+  });
+
+  test('a server that puts it off is asked again, one that does not want this mail is not', async () => {
+    const answers = [450, 451, 550, 554];
+    const { mails, port } = await mailServer({
+      onMailFrom: (_address, _session, callback) => {
+        const responseCode = answers.shift();
+        if (responseCode === undefined) callback();
+        else callback(Object.assign(new Error('said so'), { responseCode }));
+      },
+    });
+    for (const status of [...answers])
+      expect(await failure(channel(port), aProblem)).toMatchObject({ status, isRefusal: status >= 550 });
+    await send(channel(port), aProblem);
+    expect(mails).toHaveLength(1);
   });
 
   test('a wrong password, a server without TLS, one that says nothing, and one with an untrusted certificate are told apart', async (context) => {
