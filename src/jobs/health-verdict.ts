@@ -41,7 +41,7 @@ export function judgeHealth(evidence: HealthEvidence, limits: HealthOptions): He
       'degraded',
       `the probe query took ${formatDuration(evidence.probeMs)}, more than ${formatDuration(limits.max_query_time)}`,
     );
-  if (evidence.newestBackupAgeMs === null) say('degraded', 'there is no backup');
+  if (evidence.newestBackupAgeMs === null) say('degraded', 'there is no sound backup');
   else if (evidence.newestBackupAgeMs > limits.max_backup_age) {
     say(
       'degraded',

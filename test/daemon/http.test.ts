@@ -88,7 +88,7 @@ describe('/health/database', () => {
         query_time_ms: expect.any(Number) as unknown,
         recent_activity: expect.any(Number) as unknown,
       },
-      warnings: ['there is no backup'],
+      warnings: ['there is no sound backup'],
     });
 
     expect((await site.run(['--run-now', 'daily'])).code).toBe(0);

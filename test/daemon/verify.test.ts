@@ -225,7 +225,7 @@ describe('hourly', () => {
     const site = install();
     const { status, warnings } = await health(site);
     expect(status).not.toBe('healthy');
-    expect(warnings).toContain('there is no backup');
+    expect(warnings).toContain('there is no sound backup');
   });
 });
 

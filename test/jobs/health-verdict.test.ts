@@ -63,7 +63,7 @@ describe('each limit', () => {
   test.each<[string, Partial<HealthEvidence>, string, RegExp]>([
     ['a missing table', { missingTables: ['logs', 'users'] }, 'unhealthy', /^table logs, users is missing$/],
     ['a replaced file', { replaced: 'it is another file' }, 'degraded', /^it is another file$/],
-    ['no backup at all', { newestBackupAgeMs: null }, 'degraded', /^there is no backup$/],
+    ['no backup at all', { newestBackupAgeMs: null }, 'degraded', /^there is no sound backup$/],
     ['a file that everybody may read', { mode: 0o644 }, 'warning', /mode 0644.*chmod o=/],
     ['a file that everybody may write', { mode: 0o602 }, 'warning', /mode 0602/],
     ['a rollback journal, which is only said', { journalMode: 'delete' }, 'healthy', /journal mode is delete/],

@@ -42,7 +42,7 @@ test.each<[string, Parameters<typeof records>, string, string]>([
     'it could not be measured: no such file',
   ],
   ['one never measured', [{ measured: null }, { evidence: null }], 'degraded', 'it has not been measured yet'],
-  ['no good backup', [{ lastGoodBackup: null }], 'degraded', 'there is no backup'],
+  ['no good backup', [{ lastGoodBackup: null }], 'degraded', 'there is no sound backup'],
   [
     'backups that cannot be listed',
     [{ lastGoodBackup: null, backups: [], backupsError: 'not mounted' }],
