@@ -12,6 +12,7 @@ import { DatabaseQueue } from '../schedule/queue.js';
 import { type RunnableSchedule, type RunParts, type RunRequest, runSchedule } from '../schedule/run.js';
 import { Scheduler, systemClock, type TimedSchedule } from '../schedule/scheduler.js';
 import { createSlots } from '../schedule/slots.js';
+import { collectGarbage } from '../service/garbage.js';
 import { createServiceNotifier } from '../service/systemd.js';
 import { type HeldLock, takeLock } from '../sqlite/operations/lock.js';
 import { formatDuration } from '../units.js';
@@ -40,6 +41,8 @@ const firstLook = 'first-look';
 const lockWaitMs = 600_000;
 /** What can be told before the program ends is; the rest is told by the next start. */
 const lastWordsMs = 1000;
+/** After the start, or the last run under way: what follows on it is done then. */
+const tidyAfterMs = 2000;
 
 export async function serve(options: GlobalOptions): Promise<number> {
   const config = readConfig(options);
@@ -80,6 +83,7 @@ class Daemon {
   #finish: () => void = () => undefined;
   /** How many reloads have been asked for. */
   #reloads = 0;
+  #tidying: NodeJS.Timeout | undefined;
 
   constructor(
     private readonly parts: Parts,
@@ -144,10 +148,12 @@ class Daemon {
     for (const { schedule, slot } of owed) this.#start(schedule, 'catch-up', slot);
     void display.look().then(() => {
       if (this.#config.http !== null) this.#measureNew(display.neverMeasured());
+      this.#tidyLater();
     });
 
     await finished;
     this.#service.stopping();
+    clearTimeout(this.#tidying);
     this.#scheduler.close();
     await Promise.all([...this.#active.values(), settled]);
     await display.close();
@@ -213,6 +219,7 @@ class Daemon {
         this.#active.delete(name);
         this.#sayStatus();
         void this.#display?.look();
+        this.#tidyLater();
       });
     this.#active.set(name, run);
     this.#sayStatus();
@@ -336,6 +343,14 @@ class Daemon {
     return Object.fromEntries(
       this.#config.schedules.map(({ name }) => [name, this.#scheduler?.next(name)?.toISOString() ?? null]),
     );
+  }
+
+  #tidyLater(): void {
+    clearTimeout(this.#tidying);
+    this.#tidying = setTimeout(() => {
+      if (this.#active.size === 0 && !this.#drain.signal.aborted) collectGarbage();
+    }, tidyAfterMs);
+    this.#tidying.unref();
   }
 
   #sayStatus(): void {

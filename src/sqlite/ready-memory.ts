@@ -11,6 +11,8 @@ import Database from 'better-sqlite3';
 
 /** A row of zeros each: as overflow pages they are allocated one by one, as those of any database in memory are. */
 const rowBytes = 32 * 1024 * 1024;
+/** More than fits into what is free further down: a page or two may go there (Node.js 24), and then nothing stays at the end. */
+const aboveBytes = 512 * 1024;
 
 /**
  * Runs `work` with about as much memory at hand as a database in memory of that many bytes takes, in pages of that size.
@@ -23,7 +25,7 @@ export function withMemoryReady<Result>(bytes: number, pageSize: number, work: (
     const below = new Database(':memory:');
     try {
       fill(below, bytes, pageSize);
-      fill(above, pageSize, pageSize);
+      fill(above, aboveBytes, pageSize);
     } catch {
       // Not to be had: SQLite's error in `work` says so if it matters.
     } finally {
