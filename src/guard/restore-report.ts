@@ -1,6 +1,7 @@
 /** A restore in place, as a run of its own with one job: so that `status`, reports and the history tell it like any other. */
 import type { JobReport, RunReport } from '../jobs/outcome.js';
 import { compactUtc } from '../units.js';
+import type { Aftermath } from './unfinished-restore.js';
 
 export function reportOf(
   runId: string,
@@ -24,11 +25,7 @@ export function reportOf(
 
 /** Of one that was cut off: what was found out about it later. */
 export function reportOfFound(
-  {
-    runId,
-    state,
-    message,
-  }: { runId: string; state: 'as-it-was' | 'restored' | 'neither' | 'unknown'; message: string },
+  { runId, state, message }: { runId: string; state: Aftermath['state']; message: string },
   times: { startedAt: Date; finishedAt: Date },
   target: { name: string; path: string },
 ): RunReport {
@@ -44,10 +41,7 @@ export function reportOfFound(
   });
 }
 
-function endOf(
-  state: 'as-it-was' | 'restored' | 'neither' | 'unknown',
-  message: string,
-): Pick<JobReport, 'outcome' | 'error'> {
+function endOf(state: Aftermath['state'], message: string): Pick<JobReport, 'outcome' | 'error'> {
   switch (state) {
     case 'restored':
       return { outcome: 'restored' };
