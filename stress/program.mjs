@@ -5,7 +5,7 @@ import path from 'node:path';
 
 export const program = path.join(import.meta.dirname, '..', 'dist', 'daemon.js');
 
-/** A run that is still going after this hangs. */
+/** One that says nothing for this long hangs. */
 const limitMs = 120_000;
 
 /** @type {Set<number>} */
@@ -33,10 +33,13 @@ export function start(args, env = {}) {
   if (pid === undefined) throw new Error('the program did not start');
   groups.add(pid);
   const text = { stdout: '', stderr: '' };
-  for (const stream of /** @type {const} */ (['stdout', 'stderr']))
-    child[stream].setEncoding('utf8').on('data', (chunk) => (text[stream] += chunk));
   const killGroup = () => kill(-pid, 'SIGKILL');
   const limit = setTimeout(killGroup, limitMs);
+  for (const stream of /** @type {const} */ (['stdout', 'stderr']))
+    child[stream].setEncoding('utf8').on('data', (chunk) => {
+      text[stream] += chunk;
+      limit.refresh();
+    });
   /** @type {Promise<Result>} */
   const exited = new Promise((resolve) =>
     child.once('close', (code, signal) => {
