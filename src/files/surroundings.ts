@@ -1,7 +1,7 @@
 /** What stands around a database: whose replication, which file system, and how much room for what a rewrite needs. Only names and stat. */
-import { accessSync, constants, readFileSync, statSync } from 'node:fs';
+import { accessSync, constants, existsSync, readFileSync, statSync } from 'node:fs';
 import { basename, dirname, join } from 'node:path';
-import { freeBytes } from './disk-space.js';
+import { existingPart, freeBytes } from './disk-space.js';
 
 export interface Surroundings {
   /** Litestream's directory beside the file. */
@@ -21,10 +21,16 @@ export interface Surroundings {
 const networkTypes =
   /^(?:nfs4?|cifs|smb3?|smbfs|9p|afs|ceph|lustre|beegfs|glusterfs|davfs|coda|ncpfs|ocfs2|gfs2|fuse\.(?:sshfs|glusterfs|ceph\S*|s3fs|rclone|davfs2?|gcsfuse|goofys))$/;
 
-/** `path`: of the file itself, not of a symbolic link to it. */
-export function surroundings({ path }: { path: string }): Surroundings {
+export interface Place {
+  /** Of the file itself, not of a symbolic link to it. */
+  readonly path: string;
+  /** Made before anything is rewritten; before the first run it is not there. */
+  readonly scratchDirectory?: string;
+}
+
+export function surroundings({ path, scratchDirectory }: Place): Surroundings {
   const directory = dirname(path);
-  const tempDirectory = sqliteTempDirectory();
+  const tempDirectory = sqliteTempDirectory(scratchDirectory);
   return {
     litestream: litestreamBeside(path),
     networkFileSystem: networkTypeOf(statSync(path).dev, readFileSync('/proc/self/mountinfo', 'utf8')),
@@ -32,7 +38,7 @@ export function surroundings({ path }: { path: string }): Surroundings {
     freeBytes: freeBytes({ path: directory }),
     tempDirectory,
     freeTempBytes: freeBytes({ path: tempDirectory }),
-    sameDisk: statSync(directory).dev === statSync(tempDirectory).dev,
+    sameDisk: statSync(directory).dev === statSync(existingPart(tempDirectory)).dev,
   };
 }
 
@@ -57,9 +63,11 @@ export function networkTypeOf(device: number, mountinfo: string): string | null 
 }
 
 /** SQLite's own search: https://www.sqlite.org/tempfiles.html#temporary_file_storage_locations */
-function sqliteTempDirectory(): string {
+function sqliteTempDirectory(toBeMade: string | undefined): string {
   const candidates = [process.env['SQLITE_TMPDIR'], process.env['TMPDIR'], '/var/tmp', '/usr/tmp', '/tmp'];
-  return candidates.find((candidate) => candidate !== undefined && isWritableDirectory(candidate)) ?? process.cwd();
+  const isUsed = (candidate: string): boolean =>
+    isWritableDirectory(candidate) || (candidate === toBeMade && !existsSync(candidate));
+  return candidates.find((candidate) => candidate !== undefined && isUsed(candidate)) ?? process.cwd();
 }
 
 function isWritableDirectory(path: string): boolean {

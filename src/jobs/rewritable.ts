@@ -31,10 +31,11 @@ export async function examine(
   context: JobContext<RewriteOptions>,
   operation: 'vacuum' | 'reindex',
 ): Promise<Rewritable> {
-  const { session, options } = context;
+  const { target, session, options } = context;
   const located = await locate(context);
   refuseReplaced(located);
-  const surroundings = await session.call('surroundings', { path: located.path });
+  const { scratchDirectory } = target;
+  const surroundings = await session.call('surroundings', { path: located.path, scratchDirectory });
   const inspection = await inspectLive(context, located);
   const { features, sqliteVersion } = inspection;
   const ineligible = ineligibleBecause(

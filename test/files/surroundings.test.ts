@@ -27,6 +27,12 @@ test('the temporary directory is the one that SQLite takes: the first that is to
   expect(found.freeTempBytes).toBeGreaterThan(0);
   process.env['SQLITE_TMPDIR'] = at('logs.db');
   expect(surroundings({ path: at('logs.db') }).tempDirectory).not.toBe(at('logs.db'));
+  // Before the first run; made by us, and by nobody where it is another's.
+  process.env['SQLITE_TMPDIR'] = at('to-come', 'scratch');
+  const toCome = surroundings({ path: at('logs.db'), scratchDirectory: at('to-come', 'scratch') });
+  expect(toCome).toMatchObject({ tempDirectory: at('to-come', 'scratch'), sameDisk: true });
+  expect(toCome.freeTempBytes).toBeGreaterThan(0);
+  expect(surroundings({ path: at('logs.db') }).tempDirectory).not.toBe(at('to-come', 'scratch'));
 });
 
 test('a file system of a network is known by its mount, whatever stands in its options', () => {
