@@ -49,14 +49,7 @@ describe('an idle daemon', () => {
     await daemon.waitForLog(is('http is listening'));
     await daemon.waitForLog(is('run finished'));
     await until('no more children', () => descendantsOf(daemon.pid).length === 0);
-    // V8 tidies up once, for a second or two some seconds after the start: that falls into two of the three times at most.
-    const used = [
-      await ticksUsed(daemon.pid, 4000),
-      await ticksUsed(daemon.pid, 4000),
-      await ticksUsed(daemon.pid, 4000),
-    ];
-    expect(Math.min(...used)).toBeLessThanOrEqual(1);
-    expect(used.reduce((sum, ticks) => sum + ticks)).toBeLessThanOrEqual(20);
+    await expectNothingToCompute(daemon.pid);
     expect(descendantsOf(daemon.pid)).toEqual([]);
     expect(residentBytes(daemon.pid)).toBeLessThan(100e6);
     await expectEndWithin(daemon, 'SIGTERM', 2000);
@@ -422,6 +415,19 @@ function outcomes(site: Installation): (string | null)[] {
 function logged(site: Installation): LogLine[] {
   return parseLog(fs.readFileSync(site.logFile, 'utf8'));
 }
+
+/**
+ * Two quiet spans, one right after the other: what comes again and again breaks into one of them. V8 tidies up once, some seconds after the
+ * start and for as long as a slow machine takes; that may come before, or between two spans, and then there is another pair.
+ */
+async function expectNothingToCompute(pid: number): Promise<void> {
+  const used: number[] = [];
+  do used.push(await ticksUsed(pid, 4000));
+  while (used.length < 2 || (used.length < 8 && !isQuiet(used)));
+  expect(isQuiet(used), `${used.join(', ')} hundredths of a second`).toBe(true);
+}
+
+const isQuiet = (used: readonly number[]): boolean => used.slice(-2).every((ticks) => ticks <= 1);
 
 async function ticksUsed(pid: number, forMs: number): Promise<number> {
   const before = cpuTicks(pid);
