@@ -1,6 +1,6 @@
 /**
- * The incremental vacuum in small steps, each a transaction of its own, with pauses in which writers come first: 200 pages and 5 ms made
- * a commit wait 34 ms at worst, all in one go 631 ms. It gives back free pages; it does not defragment.
+ * The incremental vacuum in small steps, each a transaction of its own, with pauses in which writers come first. It gives back free pages;
+ * it does not defragment. Its pace (stepping.ts) decides how long a commit waits: all in one go it was 631 ms at worst.
  *
  * Killed between two steps or in one, what was freed stays freed and the rest is free pages as before: the next run goes on.
  */
@@ -11,10 +11,11 @@ import { monitorConnection } from '../monitor.js';
 import { type Connection, openCopyForRehearsal } from '../open.js';
 import { toDatabaseError } from '../result-codes.js';
 import { numberPragma } from '../schema.js';
+import { firstPages, nextPages, pauseAfter } from '../stepping.js';
 import { afterFailure, mayTruncateNow, type RewriteSite } from './vacuum.js';
 
-const pagesPerStep = 200;
-const shortestPauseMs = 5;
+/** In a step where nobody waits, on a copy: there it takes long by its syncs only. */
+const pagesAlone = 2000;
 /** Pauses for a database that is locked, within the budget. */
 const busyPauseMs = 100;
 
@@ -41,7 +42,8 @@ export async function incrementalVacuum(
   { site, budgetMs }: { site: RewriteSite; budgetMs: number },
   progress: (done: number, total: number) => void,
 ): Promise<IncrementallyVacuumed> {
-  const connection = site.on === 'monitor' ? monitorConnection() : openCopyForRehearsal(site.path);
+  const isShared = site.on === 'monitor';
+  const connection = isShared ? monitorConnection() : openCopyForRehearsal(site.path);
   const started = performance.now();
   const spent = (): number => performance.now() - started;
   try {
@@ -49,9 +51,10 @@ export async function incrementalVacuum(
     let freed = 0;
     let steps = 0;
     let worstStepMs = 0;
+    let pages = isShared ? firstPages : pagesAlone;
     let nothingLeft = false;
     while (freed < free && (steps === 0 || spent() < budgetMs)) {
-      const step = tryStep(connection, spent() < budgetMs);
+      const step = tryStep(connection, pages, spent() < budgetMs);
       if (step === undefined) {
         await pause(busyPauseMs);
         continue;
@@ -63,10 +66,12 @@ export async function incrementalVacuum(
       // Nothing left to free, or a database that frees nothing this way.
       nothingLeft = step.freed <= 0;
       if (nothingLeft) break;
-      // Each time: an application whose commit finds a long log writes it into the database itself, and waits (up to 0.2 s, not 0.03).
-      checkpoint(connection, 'passive');
-      // A writer that waits looks again ever more seldom: it must find the lock free at least half of the time.
-      await pause(Math.max(shortestPauseMs, step.durationMs));
+      if (isShared) {
+        // Each time: an application whose commit finds a long log writes it into the database itself, and waits (up to 0.2 s, not 0.03).
+        checkpoint(connection, 'passive');
+        pages = nextPages(pages, step.durationMs);
+      }
+      await pause(isShared ? pauseAfter(step.durationMs, Math.random()) : 0);
     }
     checkpoint(connection, mayTruncateNow(site) ? 'truncate' : 'passive');
     return {
@@ -87,13 +92,17 @@ export async function incrementalVacuum(
 }
 
 /** Undefined when another held the lock for as long as we wait, and there is time to try again. */
-function tryStep(connection: Connection, mayWait: boolean): { freed: number; durationMs: number } | undefined {
+function tryStep(
+  connection: Connection,
+  pages: number,
+  mayWait: boolean,
+): { freed: number; durationMs: number } | undefined {
   try {
     connection.exec('BEGIN IMMEDIATE');
     const began = performance.now();
     const before = numberPragma(connection, 'page_count');
     // exec, which steps the statement to its end: each row it answers is one page freed.
-    connection.exec(`PRAGMA incremental_vacuum(${pagesPerStep})`);
+    connection.exec(`PRAGMA incremental_vacuum(${pages})`);
     const freed = before - numberPragma(connection, 'page_count');
     connection.exec('COMMIT');
     return { freed, durationMs: performance.now() - began };
