@@ -178,7 +178,7 @@ async function pinned({ engine, session }, source, destination) {
       /** @type {any} */ (context),
       /** @type {any} */ (located),
       destination,
-      /** @type {any} */ ({ maxWalGrowthBytes: Number.MAX_SAFE_INTEGER }),
+      /** @type {any} */ ({ maxWalGrowthBytes: Number.MAX_SAFE_INTEGER, pace: 'quick' }),
     );
     if ('refused' in snapshot) throw new Error(`not copied: ${snapshot.refused}`);
     return snapshot;
@@ -211,7 +211,7 @@ async function firstBad(hands, source, copy, say) {
  * @param {string} destination
  */
 function aheadOnly({ third }, source, destination) {
-  return third.call('copyAhead', { path: source, identity: identityOf(source), destination });
+  return third.call('copyAhead', { path: source, identity: identityOf(source), destination, pace: 'quick' });
 }
 
 /**

@@ -133,7 +133,7 @@ async function writeRecords(
   { nonce, progress }: { nonce: number; progress: (done: number, total: number) => void },
 ): Promise<number> {
   const { content, pageSize, pageCount } = request;
-  const pace = new PacedSync(journal);
+  const pace = new PacedSync(journal, 'quick');
   const record = Buffer.alloc(pageSize + 8);
   const page = record.subarray(4, 4 + pageSize);
   let offset = sectorBytes;

@@ -128,7 +128,7 @@ class Output {
     private readonly path: string,
     private readonly marginBytes: number,
   ) {
-    this.#pace = new PacedSync(file);
+    this.#pace = new PacedSync(file, 'quick');
   }
 
   async write(bytes: Buffer): Promise<void> {

@@ -21,7 +21,7 @@ export async function rebuild({ image, to }: { image: StoredImage; to: string | 
     const piece = Buffer.allocUnsafeSlow(pieceBytes);
     const hash = createHash('sha256');
     const target = to === null ? undefined : await open(to, 'wx', 0o600);
-    const pace = target === undefined ? undefined : new PacedSync(target);
+    const pace = target === undefined ? undefined : new PacedSync(target, 'quick');
     try {
       let offset = 0;
       for (let bytes = await source.read(piece); bytes > 0; bytes = await source.read(piece)) {

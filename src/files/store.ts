@@ -11,7 +11,7 @@ import zlib from 'node:zlib';
 import { errorCodeOf, JobError, toFileError } from '../errors.js';
 import { removeBegun } from './durable.js';
 import type { Compression } from './names.js';
-import { newFile } from './paced.js';
+import { newFile, type Pace } from './paced.js';
 
 export interface Digest {
   readonly sha256: string;
@@ -83,7 +83,7 @@ export async function compress(request: { from: string; to: string; compression:
   // Before any file is opened: it may refuse.
   const middle: Duplex[] = [plain.through(), compressor(request.compression), stored.through()];
   try {
-    const target = await newFile(request.to);
+    const target = await newFile(request.to, 'quick');
     await pipeline([createReadStream(request.from, { highWaterMark: readSize }), ...middle, target]);
     return { plain: plain.result(), stored: stored.result() };
   } catch (error) {
@@ -97,17 +97,22 @@ export async function compress(request: { from: string; to: string; compression:
  *
  * @throws JobError `backup-damaged` when it cannot be decompressed; `full`, `io`, …
  */
-export async function unpack(request: { from: string; to: string | null; compression: Compression }): Promise<Stored> {
+export async function unpack(request: {
+  from: string;
+  to: string | null;
+  compression: Compression;
+  pace?: Pace;
+}): Promise<Stored> {
   const plain = new Meter();
   const stored = new Meter();
-  const { from, to } = request;
+  const { from, to, pace = 'quick' } = request;
   if (!existsSync(from)) throw new JobError('missing', `backup ${from} is gone`);
   const middle: Duplex[] =
     request.compression === 'none'
       ? [stored.through(), plain.through()]
       : [stored.through(), decompressor(request.compression), plain.through()];
   try {
-    const target = to === null ? nowhere() : await newFile(to);
+    const target = to === null ? nowhere() : await newFile(to, pace);
     await pipeline([createReadStream(from, { highWaterMark: readSize }), ...middle, target]);
     return { plain: plain.result(), stored: stored.result() };
   } catch (error) {

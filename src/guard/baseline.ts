@@ -36,6 +36,7 @@ export async function takeBaseline({ context }: Guarded, located: Located, unfin
   const copy = await takeCopy(context, located, target.backupDirectory, {
     attempts,
     maxWalGrowthBytes: allOptions.backup.max_wal_growth,
+    pace: 'gentle',
   });
   unfinished.push(copy.path);
   const confirmAfterMs = allOptions.integrity.confirm_after;
@@ -141,7 +142,7 @@ export async function rehearse(
   await requireSpace(context, target.scratchDirectory, proof.sizeBytes * 2);
   const scratch = partialPath(target.scratchDirectory, target.name);
   try {
-    await beside.call('unpack', { from: path, to: scratch, compression: 'none' });
+    await beside.call('unpack', { from: path, to: scratch, compression: 'none', pace: 'gentle' });
     const work = await rewrite.rehearse(scratch);
     const after = await beside.call('prove', { path: scratch, mode: 'full' });
     const [finding] = after.findings.damage;

@@ -47,6 +47,7 @@ export async function repairIndexes(
   const copy = await takeCopy(context, located, target.backupDirectory, {
     attempts: 3,
     maxWalGrowthBytes: allOptions.backup.max_wal_growth,
+    pace: 'gentle',
   });
   const mended = partialPath(target.backupDirectory, target.name);
   unfinished.push(copy.path, mended);

@@ -71,6 +71,7 @@ async function gatherOnOwnCopy(context: Context, located: Located): Promise<Stat
   const copy = await takeCopy(context, located, target.scratchDirectory, {
     attempts: 3,
     maxWalGrowthBytes: context.allOptions.backup.max_wal_growth,
+    pace: 'gentle',
   });
   try {
     return await session.call('gatherStatistics', { path: copy.path, limit: options.analysis_limit });

@@ -51,6 +51,7 @@ export const backup = {
     const copy = await takeCopy(context, located, workDirectory, {
       attempts: options.attempts,
       maxWalGrowthBytes: options.max_wal_growth,
+      pace: 'quick',
     });
     const unfinished = [copy.path];
     // Two processes share the work on the copy: one proves it, the other gathers statistics, hashes and compresses.

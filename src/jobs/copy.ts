@@ -1,6 +1,7 @@
 /** Takes a copy of the live database and proves it: what `backup` publishes, and what `integrity` and `analyze` read without one. */
 import { JobError, toJobError } from '../errors.js';
 import { partialPath } from '../files/names.js';
+import type { Pace } from '../files/paced.js';
 import type { CheckMode, Proof } from '../sqlite/operations/prove.js';
 import type { Snapshot as ApiSnapshot } from '../sqlite/operations/snapshot.js';
 import { formatBytes } from '../units.js';
@@ -26,6 +27,7 @@ export interface Copy {
 export interface CopyRule {
   readonly attempts: number;
   readonly maxWalGrowthBytes: number;
+  readonly pace: Pace;
 }
 
 /** Room left beyond the copy itself. */

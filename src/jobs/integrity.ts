@@ -43,6 +43,7 @@ export const integrity = {
     const copy = await takeCopy(context, located, target.scratchDirectory, {
       attempts: 3,
       maxWalGrowthBytes: allOptions.backup.max_wal_growth,
+      pace: 'gentle',
     });
     try {
       const proven = await proveCopy(context, located, copy, {

@@ -5,6 +5,7 @@
 import { dirname } from 'node:path';
 import type { Session } from '../engine/engine.js';
 import { JobError } from '../errors.js';
+import type { Pace } from '../files/paced.js';
 import type { Identity } from '../sqlite/open.js';
 import type { Hold, Pinned, Unpinned } from '../sqlite/operations/pin.js';
 import type { RawCopy } from '../sqlite/operations/raw-copy.js';
@@ -23,7 +24,7 @@ export async function pinnedCopy(
   context: JobContext<unknown>,
   located: Located,
   destination: string,
-  { maxWalGrowthBytes }: CopyRule,
+  { maxWalGrowthBytes, pace }: CopyRule,
 ): Promise<Snapshot | { readonly refused: string }> {
   const { session } = context;
   const started = performance.now();
@@ -31,7 +32,7 @@ export async function pinnedCopy(
   const copier = context.secondOpinion();
   try {
     // What can be done before anybody has to wait for it.
-    const file = { path: located.path, identity: located, destination };
+    const file = { path: located.path, identity: located, destination, pace };
     const ahead = await copier.call('copyAhead', file, { progress: context.progress });
     const pinned = await session.call('pin', { path: located.path, identity: located, maxWalGrowthBytes });
     const { facts, hold } = pinned;
@@ -99,6 +100,7 @@ async function copyFiles(
     readonly identity: Identity;
     readonly destination: string;
     readonly ahead: boolean;
+    readonly pace: Pace;
     readonly maxWalGrowthBytes: number;
   },
 ): Promise<RawCopy> {

@@ -122,6 +122,7 @@ async function measureCopy(
   const copy = await takeCopy(context, located, target.scratchDirectory, {
     attempts: 3,
     maxWalGrowthBytes: allOptions.backup.max_wal_growth,
+    pace: 'gentle',
   });
   try {
     let findings: readonly string[] = [];

@@ -9,7 +9,7 @@ import { constants, statSync } from 'node:fs';
 import { type FileHandle, open } from 'node:fs/promises';
 import { setImmediate } from 'node:timers/promises';
 import { JobError } from '../errors.js';
-import { PacedSync } from '../files/paced.js';
+import { type Pace, PacedSync } from '../files/paced.js';
 import { readPiece, readPieceBeside, writePiece } from '../files/pieces.js';
 import { kernelLocks } from './kernel-locks.js';
 import type { Identity } from './open.js';
@@ -67,10 +67,10 @@ export function journalIn(header: Buffer): 'rollback' | 'wal' | undefined {
 export async function copyPieces(
   source: FileHandle,
   target: FileHandle,
-  limit: number | null,
+  { limit, pace }: { readonly limit: number | null; readonly pace: Pace },
   each: (piece: Buffer, offset: number) => void,
 ): Promise<number> {
-  const pace = new PacedSync(target);
+  const paced = new PacedSync(target, pace);
   const buffer = Buffer.allocUnsafeSlow(pieceBytes);
   let copied = 0;
   for (;;) {
@@ -79,11 +79,11 @@ export async function copyPieces(
     if (piece.length === 0) break;
     each(piece, copied);
     writePiece(target.fd, piece, copied);
-    await pace.wrote(piece.length);
+    await paced.wrote(piece.length);
     copied += piece.length;
     if (copied % breathBytes === 0) await setImmediate();
   }
-  await pace.settled();
+  await paced.settled();
   return copied;
 }
 

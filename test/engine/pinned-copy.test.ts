@@ -81,7 +81,7 @@ test.for([
   async ([, sql], context) => {
     const { ws, live, session, beside } = hands('delete');
     const destination = ws.path('copy.db');
-    const file = { path: live, identity: identityOf(live), destination };
+    const file = { path: live, identity: identityOf(live), destination, pace: 'quick' } as const;
     if (!(await beside.call('copyAhead', file))) context.skip('here the copy would share its extents');
     application(live, sql);
     const { facts } = await session.call('pin', { path: live, identity: file.identity, maxWalGrowthBytes: 1e9 });
@@ -96,7 +96,12 @@ test.for([
 
 test('in WAL mode nothing is copied ahead; and what was is not taken for a copy of a database that went over to it', async () => {
   const wal = hands('wal');
-  const of = (live: string, destination: string) => ({ path: live, identity: identityOf(live), destination });
+  const of = (live: string, destination: string) => ({
+    path: live,
+    identity: identityOf(live),
+    destination,
+    pace: 'quick' as const,
+  });
   expect(await wal.beside.call('copyAhead', of(wal.live, wal.ws.path('copy.db')))).toBe(false);
   expect(fs.existsSync(wal.ws.path('copy.db'))).toBe(false);
   const { live, beside, ws } = hands('delete');

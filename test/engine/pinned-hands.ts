@@ -51,7 +51,11 @@ export function handsOf(engine: Engine): (journalMode: string, options?: HandsOp
         progress: onProgress,
       } as unknown as JobContext<unknown>;
       const located = { path: live, sizeBytes: fs.statSync(live).size, ...identityOf(live) } as unknown as Located;
-      return pinnedCopy(context, located, path.resolve(directory, name), { attempts: 1, maxWalGrowthBytes: 1e9 });
+      return pinnedCopy(context, located, path.resolve(directory, name), {
+        attempts: 1,
+        maxWalGrowthBytes: 1e9,
+        pace: 'quick',
+      });
     };
     return { ws, live, session, beside, copyTo, stop };
   };
@@ -77,5 +81,6 @@ export function rawRequest(live: string, destination: string) {
     journal: 'wal' as const,
     maxWalGrowthBytes: 1e9,
     ahead: false,
+    pace: 'quick' as const,
   };
 }

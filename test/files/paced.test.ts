@@ -31,7 +31,7 @@ async function hasEnded(work: Promise<unknown>): Promise<boolean> {
 
 test('each step is synced while the next is written, and no third is begun before', async () => {
   const { file, syncs } = await slowFile();
-  const pace = new PacedSync(file);
+  const pace = new PacedSync(file, 'quick');
   await pace.wrote(step - 1);
   expect(syncs).toHaveLength(0);
   await pace.wrote(1);
@@ -49,28 +49,37 @@ test('each step is synced while the next is written, and no third is begun befor
   await settled;
 });
 
+const gentleStep = 2 * 1024 * 1024;
+
 test.each([
-  ['100 MB a second', 80, step],
-  ['1 GB a second', 8, 2 * step],
-  ['as much as you like', 0, 8 * step],
-])('on a disk that writes %s a step is as long as 16 ms, within bounds', async (_speed, syncMs, next) => {
-  const { file, syncs } = await slowFile();
-  let now = 0;
-  const pace = new PacedSync(file, () => now);
-  await pace.wrote(step);
-  now += syncMs;
-  syncs[0]?.done();
-  await pace.settled();
-  await pace.wrote(next - 1);
-  expect(syncs).toHaveLength(1);
-  await pace.wrote(1);
-  expect(syncs).toHaveLength(2);
-  syncs[1]?.done();
-});
+  ['100 MB a second', 'quick', { first: step, syncMs: 80, next: step }],
+  ['1 GB a second', 'quick', { first: step, syncMs: 8, next: 2 * step }],
+  ['as much as you like', 'quick', { first: step, syncMs: 0, next: 8 * step }],
+  ['100 MB a second', 'gentle', { first: gentleStep, syncMs: 20, next: gentleStep }],
+  ['1 GB a second', 'gentle', { first: gentleStep, syncMs: 2, next: 3 * gentleStep }],
+] as const)(
+  'on a disk that writes %s a step is as long as the pace allows, within bounds: %s',
+  async (_speed, pace, { first, syncMs, next }) => {
+    const { file, syncs } = await slowFile();
+    let now = 0;
+    const paced = new PacedSync(file, pace, () => now);
+    await paced.wrote(first - 1);
+    expect(syncs).toHaveLength(0);
+    await paced.wrote(1);
+    now += syncMs;
+    syncs[0]?.done();
+    await paced.settled();
+    await paced.wrote(next - 1);
+    expect(syncs).toHaveLength(1);
+    await paced.wrote(1);
+    expect(syncs).toHaveLength(2);
+    syncs[1]?.done();
+  },
+);
 
 test.each(['the next step', 'the end'])('a sync that fails is not forgotten: %s fails with it', async (where) => {
   const { file, syncs } = await slowFile();
-  const pace = new PacedSync(file);
+  const pace = new PacedSync(file, 'quick');
   await pace.wrote(step);
   syncs[0]?.fail(new Error('EIO: i/o error, fdatasync'));
   await expect(where === 'the end' ? pace.settled() : pace.wrote(step)).rejects.toThrow('EIO');
@@ -79,10 +88,10 @@ test.each(['the next step', 'the end'])('a sync that fails is not forgotten: %s 
 test('a new file has what was written, for its owner alone, and never replaces another', async () => {
   const { path } = workspace();
   const pieces = [Buffer.alloc(step, 'a'), Buffer.alloc(100, 'b'), Buffer.alloc(step + 1, 'c')];
-  const stream = await newFile(path('new'));
+  const stream = await newFile(path('new'), 'quick');
   for (const piece of pieces) stream.write(piece);
   await new Promise<void>((resolve, reject) => void stream.on('close', resolve).on('error', reject).end());
   expect(fs.readFileSync(path('new')).equals(Buffer.concat(pieces))).toBe(true);
   expect(fs.statSync(path('new')).mode & 0o7777).toBe(0o600);
-  await expect(newFile(path('new'))).rejects.toMatchObject({ code: 'EEXIST' });
+  await expect(newFile(path('new'), 'quick')).rejects.toMatchObject({ code: 'EEXIST' });
 });

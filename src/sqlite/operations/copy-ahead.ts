@@ -9,6 +9,7 @@
 import { errorCodeOf, toFileError } from '../../errors.js';
 import { cloneInto } from '../../files/clone.js';
 import { removeBegun } from '../../files/durable.js';
+import type { Pace } from '../../files/paced.js';
 import { readPiece } from '../../files/pieces.js';
 import { whyNotCopyable } from '../copyable.js';
 import { copyPieces, journalIn, newCopy, openLive, refuseLocked } from '../file-copy.js';
@@ -19,6 +20,7 @@ export interface CopyAheadRequest {
   readonly identity: Identity;
   /** A name that nothing bears yet, in a directory of ours. */
   readonly destination: string;
+  readonly pace: Pace;
 }
 
 /**
@@ -26,7 +28,7 @@ export interface CopyAheadRequest {
  * @throws JobError `identity-changed`, `full`, `io`, `permission`, …
  */
 export async function copyAhead(
-  { path, identity, destination }: CopyAheadRequest,
+  { path, identity, destination, pace }: CopyAheadRequest,
   progress: (done: number, total: number) => void,
 ): Promise<boolean> {
   refuseLocked(path, identity);
@@ -40,7 +42,10 @@ export async function copyAhead(
       try {
         const canShare = await cloneInto(source, target, destination);
         if (canShare) removeBegun(destination);
-        else await copyPieces(source, target, size, (piece, offset) => progress(offset + piece.length, size));
+        else
+          await copyPieces(source, target, { limit: size, pace }, (piece, offset) =>
+            progress(offset + piece.length, size),
+          );
         return !canShare;
       } finally {
         await target.close();

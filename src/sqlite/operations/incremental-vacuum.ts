@@ -15,7 +15,7 @@ import { firstPages, nextPages, pauseAfter } from '../stepping.js';
 import { afterFailure, mayTruncateNow, type RewriteSite } from './vacuum.js';
 
 /** In a step where nobody waits, on a copy: there it takes long by its syncs only. */
-const pagesAlone = 2000;
+const pagesAlone = 500;
 /** Pauses for a database that is locked, within the budget. */
 const busyPauseMs = 100;
 

@@ -17,6 +17,7 @@ import { endianness } from 'node:os';
 import { errorCodeOf, JobError, toFileError } from '../../errors.js';
 import { cloneInto } from '../../files/clone.js';
 import { removeBegun } from '../../files/durable.js';
+import type { Pace } from '../../files/paced.js';
 import { readPiece, writePiece } from '../../files/pieces.js';
 import {
   copyPieces,
@@ -43,6 +44,7 @@ export interface RawCopyRequest {
   readonly maxWalGrowthBytes: number;
   /** There is a file at the destination, begun by copy-ahead.ts: what of it is not as in the database is mended. */
   readonly ahead: boolean;
+  readonly pace: Pace;
 }
 
 export interface RawCopy {
@@ -77,7 +79,7 @@ export async function rawCopy(
         progress(done, Math.max(wanted ?? size, done));
       };
       const copied = ahead ? await finishCopy(source, request, each) : await copyDatabase(source, request, each);
-      const frames = wanted === null ? await copyLog(path, destination, walGrowth) : null;
+      const frames = wanted === null ? await copyLog(request, walGrowth) : null;
       return { ...copied, frames, walGrowthBytes: walGrowth() };
     } finally {
       await source.close();
@@ -90,7 +92,7 @@ export async function rawCopy(
 
 async function copyDatabase(
   source: FileHandle,
-  { path, destination, sizeBytes: limit, journal }: RawCopyRequest,
+  { path, destination, sizeBytes: limit, journal, pace }: RawCopyRequest,
   each: (done: number) => void,
 ): Promise<Pick<RawCopy, 'sizeBytes' | 'shared'>> {
   const target = await newCopy(destination);
@@ -101,7 +103,7 @@ async function copyDatabase(
       each(sizeBytes);
       return { sizeBytes, shared };
     }
-    const sizeBytes = await copyPieces(source, target, limit, (piece, offset) => {
+    const sizeBytes = await copyPieces(source, target, { limit, pace }, (piece, offset) => {
       if (offset === 0) requireJournal(path, piece, journal);
       if (offset === 0 && limit !== null) sayRollback(piece);
       each(offset + piece.length);
@@ -157,14 +159,14 @@ async function trimClone(
  *
  * @returns how many of its frames are committed
  */
-async function copyLog(path: string, destination: string, walGrowth: () => number): Promise<number> {
+async function copyLog({ path, destination, pace }: RawCopyRequest, walGrowth: () => number): Promise<number> {
   const frames = await committedFrames(path);
   const log = await openSource(`${path}-wal`);
   try {
     const { size } = await log.stat();
     const target = await newCopy(`${destination}-wal`);
     try {
-      await copyPieces(log, target, size, () => void walGrowth());
+      await copyPieces(log, target, { limit: size, pace }, () => void walGrowth());
     } finally {
       await target.close();
     }
