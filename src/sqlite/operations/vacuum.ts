@@ -11,6 +11,7 @@
 import { errorCodeOf } from '../../errors.js';
 import { type HeldFile, strangersUse } from '../../files/holders.js';
 import { type Checkpoint, checkpoint } from '../checkpoint.js';
+import { type HeldCheckpoints, holdCheckpoints, letOthersCatchUp } from '../hold-checkpoints.js';
 import { monitorConnection } from '../monitor.js';
 import { type Connection, openCopyForRehearsal, wholeFileMapped } from '../open.js';
 import { withMemoryReady } from '../ready-memory.js';
@@ -47,29 +48,44 @@ export function vacuum({ site, toIncremental, tempMemoryBytes }: VacuumRequest):
   return onSite(site, `cannot vacuum ${site.path}`, (connection) => {
     const pagesBefore = numberPragma(connection, 'page_count');
     if (toIncremental) connection.pragma('auto_vacuum = INCREMENTAL');
-    let done: { readonly stallMs: number; readonly written: Checkpoint };
+    let held: HeldCheckpoints | undefined;
+    let stallMs: number;
     try {
-      done = quickly(connection, tempMemoryBytes, () => {
+      stallMs = quickly(connection, tempMemoryBytes, () => {
         // What others have committed goes into the database first: the log starts anew, and on a full disk nothing in it has to grow the file.
-        checkpoint(connection, 'passive');
+        if (checkpoint(connection, 'passive').mode !== 'none') held = holdBeside(site);
         const started = performance.now();
         connection.exec('VACUUM');
-        const stallMs = Math.round(performance.now() - started);
-        // Before anything else, be it giving memory back: an application's next commit would take it upon itself, and wait for all of it.
-        return { stallMs, written: checkpoint(connection, 'passive') };
+        return Math.round(performance.now() - started);
       });
+      if (held !== undefined) letOthersCatchUp(stallMs);
     } catch (error) {
+      held?.release();
       afterFailure(connection, site, error);
       throw error;
     }
+    const pagesAfter = numberPragma(connection, 'page_count');
+    held?.release();
+    // Before anything else: an application's next commit would take it upon itself, and wait for all of it.
+    const written = checkpoint(connection, 'passive');
     return {
       pagesBefore,
-      pagesAfter: numberPragma(connection, 'page_count'),
+      pagesAfter,
       pageSize: numberPragma(connection, 'page_size'),
-      stallMs: done.stallMs,
-      checkpoint: mayTruncateNow(site) ? checkpoint(connection, 'truncate') : done.written,
+      stallMs,
+      checkpoint: mayTruncateNow(site) ? checkpoint(connection, 'truncate') : written,
     };
   });
+}
+
+/** Where nobody else has it open, nobody checkpoints; and where it cannot be, VACUUM is none the worse: only others wait longer. */
+function holdBeside(site: RewriteSite): HeldCheckpoints | undefined {
+  if (site.on === 'copy' || !strangersUse(site)) return undefined;
+  try {
+    return holdCheckpoints(site.path, site);
+  } catch {
+    return undefined;
+  }
 }
 
 /**
