@@ -3,8 +3,10 @@
  * VACUUM has returned (it frees its memory first: 0.15 s for 210 MB). An application that has waited commits at once, finds the log long,
  * and writes and syncs all of it as part of that commit: 0.3 to 0.65 s more for it.
  *
- * A reader that keeps the state from before holds checkpoints back, and nobody's commit: https://www.sqlite.org/wal.html#ckpt. In the rollback
- * modes it would hold back VACUUM: only for WAL mode. A crash ends it with its process.
+ * A reader that keeps the state from before holds back the checkpoints that commits make, and no commit: https://www.sqlite.org/wal.html#ckpt.
+ * One that an application asks for itself (FULL, RESTART, TRUNCATE) waits for the reader, and lets nobody commit meanwhile: so it is not for
+ * databases that Litestream replicates, and lasts no longer than a second after VACUUM. In the rollback modes it would hold back VACUUM: only for
+ * WAL mode. A crash ends it with its process.
  */
 import { type Identity, openForReading } from './open.js';
 
@@ -12,7 +14,7 @@ import { type Identity, openForReading } from './open.js';
 const othersCommitWithinMs = 30;
 /** What had to wait is committed now, one after the other, and leaves no gap in which a checkpoint could reach the end of the log. */
 const catchUpShare = 1 / 3;
-const longestCatchUpMs = 5000;
+const longestCatchUpMs = 1000;
 
 export interface HeldCheckpoints {
   /** To be called right before the checkpoint for which they are held back. */
@@ -23,9 +25,14 @@ export interface HeldCheckpoints {
 export function holdCheckpoints(path: string, identity: Identity): HeldCheckpoints {
   sleep(othersCommitWithinMs);
   const reader = openForReading(path, identity);
-  reader.exec('BEGIN');
-  // Only the first read takes the snapshot.
-  reader.prepare('SELECT count(*) FROM sqlite_schema').get();
+  try {
+    reader.exec('BEGIN');
+    // Only the first read takes the snapshot.
+    reader.prepare('SELECT count(*) FROM sqlite_schema').get();
+  } catch (error) {
+    reader.close();
+    throw error;
+  }
   return { release: () => void reader.close() };
 }
 

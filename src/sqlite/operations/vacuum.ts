@@ -64,13 +64,12 @@ export function vacuum({ site, toIncremental, tempMemoryBytes }: VacuumRequest):
       afterFailure(connection, site, error);
       throw error;
     }
-    const pagesAfter = numberPragma(connection, 'page_count');
     held?.release();
     // Before anything else: an application's next commit would take it upon itself, and wait for all of it.
     const written = checkpoint(connection, 'passive');
     return {
       pagesBefore,
-      pagesAfter,
+      pagesAfter: numberPragma(connection, 'page_count'),
       pageSize: numberPragma(connection, 'page_size'),
       stallMs,
       checkpoint: mayTruncateNow(site) ? checkpoint(connection, 'truncate') : written,
@@ -80,9 +79,9 @@ export function vacuum({ site, toIncremental, tempMemoryBytes }: VacuumRequest):
 
 /** Where nobody else has it open, nobody checkpoints; and where it cannot be, VACUUM is none the worse: only others wait longer. */
 function holdBeside(site: RewriteSite): HeldCheckpoints | undefined {
-  if (site.on === 'copy' || !strangersUse(site)) return undefined;
+  if (site.on === 'copy' || !site.mayTruncate) return undefined;
   try {
-    return holdCheckpoints(site.path, site);
+    return strangersUse(site) ? holdCheckpoints(site.path, site) : undefined;
   } catch {
     return undefined;
   }
